@@ -1,0 +1,1 @@
+"""Verdicts on their way out: Prometheus, text, JSON, plugin line, Alertmanager, webhook."""
