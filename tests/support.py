@@ -1,0 +1,34 @@
+"""What tests of several rooms share: what this machine has, and the word for a run that proves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Ordinary users' PATH lacks the folders where Debian keeps ip, nft and keepalived.
+SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+class Inconclusive(Exception):
+    """Raised by a live test whose machine stalled for too long to judge timing; it is repeated, at most twice."""
+
+
+@cache
+def proofs() -> dict[str, str]:
+    """Debian package -> the program or file that proves its presence (tests/packages.txt)."""
+    rows = (line.split() for line in (ROOT / "tests" / "packages.txt").read_text().splitlines())
+    return {row[0]: row[1] for row in rows if row and not row[0].startswith("#")}
+
+
+def program(name: str) -> str | None:
+    """Where a program is, /usr/sbin included; None when it is not installed."""
+    return shutil.which(name, path=SEARCH_PATH)
+
+
+def missing(packages: tuple[str, ...]) -> list[str]:
+    """Those of the packages that this machine lacks; KeyError for one that tests/packages.txt does not list."""
+    return [name for name in packages if program(proofs()[name]) is None]
