@@ -30,6 +30,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 counts = pytest.StashKey[Counter[str]]()
 lab_lock = pytest.StashKey[int]()
+inconclusive = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,9 +72,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    report.inconclusive = call.excinfo is not None and isinstance(call.excinfo.value, Inconclusive)
-    return report
+    if call.excinfo is not None and isinstance(call.excinfo.value, Inconclusive):
+        item.stash[inconclusive] = True
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,8 +85,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for repeats_left in range(REPEATS, -1, -1):
+        item.stash[inconclusive] = False
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        if not (repeats_left and any(getattr(report, "inconclusive", False) for report in reports)):
+        if not (repeats_left and item.stash[inconclusive]):
             break
         item.config.stash[counts]["repeats"] += 1
     for report in reports:
