@@ -117,7 +117,9 @@ class Host(Namespace):
             process.wait()
             raise
         if check and process.returncode != 0:
-            raise LabError(f"{self.short}: {' '.join(arguments)}: exit {process.returncode}: {err.strip() or out.strip()}")
+            raise LabError(
+                f"{self.short}: {' '.join(arguments)}: exit {process.returncode}: {err.strip() or out.strip()}"
+            )
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
@@ -154,6 +156,7 @@ class Lab:
         sweep()
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-{name}-"))
+        self.directory.chmod(0o755)  # FRR reads its file as its own user
         self._lock = open(self.directory / LOCK, "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.hosts: dict[str, Host] = {}

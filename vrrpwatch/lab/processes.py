@@ -122,4 +122,3 @@ def descendants(pid: int) -> list[int]:
         queue += [int(child) for child in children]
         found += [int(child) for child in children]
     return found
-

@@ -118,13 +118,12 @@ class Frr:
             name = f"vrrp{family}-{vrid}"
             mac = f"00:00:5e:00:0{1 if family == 4 else 2}:{vrid:02x}"
             host.add_macvlan(name, mac, [vip if "/" in vip else f"{vip}/32" for vip in vips])
-        directory = host.lab.directory
         zebra = host.lab.write(f"{host.short}.zebra.conf", "")
         vrrpd = host.lab.write(f"{host.short}.vrrpd.conf", config)
-        # FRR gives its /run directory away to its own user; ours is the lab host's private /run.
-        host.run("mkdir", "-p", "/run/frr")
+        # FRR drops to its own user and wants its group for terminals; /run is the lab host's own.
+        host.run("install", "-d", "-o", "frr", "-g", "frr", "/run/frr")
         self.socket = f"/run/frr/{host.short}.zserv"
-        common = ("-z", self.socket, "--vty_socket", "/run/frr", "-u", "root", "-g", "root", "-P", "0", "--log", "stdout")
+        common = ("-z", self.socket, "--vty_socket", "/run/frr", "-P", "0", "--log", "stdout")
         self.zebra = host.start(
             *(str(FRR_DIRECTORY / "zebra"), "-f", str(zebra), "-i", "/run/frr/zebra.pid", *common), log="zebra"
         )
@@ -132,7 +131,6 @@ class Frr:
         self.vrrpd = host.start(
             *(str(FRR_DIRECTORY / "vrrpd"), "-f", str(vrrpd), "-i", "/run/frr/vrrpd.pid", *common), log="vrrpd"
         )
-        self.directory = directory
 
     def show(self, command: str = "show vrrp json") -> str:
         """The answer of vrrpd to a vtysh command."""
