@@ -1,11 +1,11 @@
-"""What surrounds an advert, bytes <-> values: Ethernet, VLAN tags, IPv4, AH, IPv6, ARP, ND, IGMP/MLD. Pure."""
+"""The values that a frame is taken apart into, and made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .packet import Advertisement
+from ..packet import Advertisement
 
 
 @dataclass(frozen=True, slots=True)
