@@ -157,7 +157,7 @@ class Lab:
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-{name}-"))
         self.directory.chmod(0o755)  # FRR reads its file as its own user
-        self._lock = open(self.directory / LOCK, "w")
+        self._lock = os.open(self.directory / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.hosts: dict[str, Host] = {}
         self._switches: list[str] = []
@@ -240,7 +240,7 @@ class Lab:
             host.close()
         self.switch.close()
         shutil.rmtree(self.directory, ignore_errors=True)
-        self._lock.close()
+        os.close(self._lock)
 
     def __enter__(self) -> Lab:
         return self

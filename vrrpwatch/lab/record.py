@@ -40,17 +40,17 @@ class Recorder:
             request = struct.pack("IHH8s", index, PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
-        self._file = open(self.path, "wb")
+        self._file = self.path.open("wb")
         self._file.write(PCAP_NS_HEADER)
         self._thread = threading.Thread(target=self._loop, name="recorder", daemon=True)
         self._thread.start()
 
     def _loop(self) -> None:
         while True:
-            ready, _, _ = select.select([self._socket, self._stop_read], [], [])
-            if self._socket in ready:
+            ready, _, _ = select.select([self._socket.fileno(), self._stop_read], [], [])
+            if self._socket.fileno() in ready:
                 self._take()
-            elif self._stop_read in ready:
+            else:
                 return  # only when nothing is left to read
 
     def _take(self) -> None:

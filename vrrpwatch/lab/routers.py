@@ -58,7 +58,7 @@ def keepalived_config(
 
 
 class Keepalived:
-    """A real keepalived (VRRP part only) in the foreground, its log in `program`. Its pid files are in the host's /run."""
+    """A real keepalived (VRRP part only) in the foreground; `program` holds its log; pid files in the host's /run."""
 
     def __init__(self, host: Host, config: str, *, tag: str = "keepalived") -> None:
         path = keepalived_path()
