@@ -109,9 +109,7 @@ def parse(data: bytes, family: int, source: bytes, destination: bytes) -> Advert
     )
 
 
-def _verified_style(
-    data: bytes, end: int, version: int, family: int, source: bytes, destination: bytes
-) -> str | None:
+def _verified_style(data: bytes, end: int, version: int, family: int, source: bytes, destination: bytes) -> str | None:
     """The formula under which the checksum of data[:end] verifies, "" when that cannot be known, None when none.
 
     Octets after the message are tried without and with: a sender that lets its kernel compute the checksum (IPv6

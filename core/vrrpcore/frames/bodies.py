@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..checksums import pseudo_remainder, remainder
-from ..errors import ParseError
-from ..packet import Advertisement, parse
+from vrrpcore.checksums import pseudo_remainder, remainder
+from vrrpcore.errors import ParseError
+from vrrpcore.packet import Advertisement, parse
 from .values import Arp, Carp, IpFacts, Malformed, Membership, Neighbour
 
 _ICMPV6: Final = 58

@@ -19,7 +19,11 @@ _HOP_BY_HOP: Final = 0
 _ROUTING: Final = 43
 _FRAGMENT: Final = 44
 _DESTINATION: Final = 60
-_OPTIONS: Final = (_HOP_BY_HOP, _ROUTING, _DESTINATION)  # RFC 8200 §4: length in octet 1, in units of 8, first not counted
+_OPTIONS: Final = (
+    _HOP_BY_HOP,
+    _ROUTING,
+    _DESTINATION,
+)  # RFC 8200 §4: length in octet 1, in units of 8, first not counted
 _OURS4: Final = (VRRP, AH, IGMP)
 _OURS6: Final = (VRRP, ICMPV6, AH, _FRAGMENT, *_OPTIONS)
 
@@ -51,9 +55,7 @@ def ipv4(data: bytes, at: int) -> Layer:
     header_of_ah, payload, broken = _authenticated(payload, cut) if protocol == AH else (None, payload, None)
     source, destination = data[at + 12 : at + 16], data[at + 16 : at + 20]
     ident = data[at + 4] << 8 | data[at + 5]
-    facts = IpFacts(
-        4, source, destination, data[at + 8], ident, bool(flags & 0x4000), data[at + 1], header_of_ah
-    )
+    facts = IpFacts(4, source, destination, data[at + 8], ident, bool(flags & 0x4000), data[at + 1], header_of_ah)
     if broken:
         return facts, broken
     if flags & 0x1FFF:

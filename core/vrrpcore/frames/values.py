@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..packet import Advertisement
+from vrrpcore.packet import Advertisement
 
 
 @dataclass(frozen=True, slots=True)
