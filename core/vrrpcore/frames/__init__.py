@@ -8,6 +8,7 @@ simulation and the tests use them). Inside: `link` (below IP), `network` (IP and
 from __future__ import annotations
 
 from vrrpcore.errors import ParseError
+
 from .bodies import arp
 from .build import (
     ah_coverage,

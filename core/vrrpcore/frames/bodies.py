@@ -10,6 +10,7 @@ from typing import Final
 from vrrpcore.checksums import pseudo_remainder, remainder
 from vrrpcore.errors import ParseError
 from vrrpcore.packet import Advertisement, parse
+
 from .values import Arp, Carp, IpFacts, Malformed, Membership, Neighbour
 
 _ICMPV6: Final = 58

@@ -13,6 +13,7 @@ from typing import Final
 from vrrpcore.checksums import checksum, pseudo_remainder, remainder
 from vrrpcore.packet import PROTOCOL, Advertisement
 from vrrpcore.packet import build as build_packet
+
 from .link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from .values import Arp, AuthHeader, Membership, Neighbour
 
@@ -162,7 +163,7 @@ def build_arp(
 
 
 def build_garp(mac: bytes, address: bytes, *, vlans: Sequence[int] = ()) -> bytes:
-    """The gratuitous ARP of keepalived and FRR: a broadcast *request* whose sender is its target, target MAC all ones."""
+    """The gratuitous ARP of keepalived and FRR: a broadcast *request*, sender = target address, target MAC ones."""
     return build_arp(Arp(1, mac, address, BROADCAST, address), vlans=vlans)
 
 
