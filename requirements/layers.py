@@ -142,7 +142,7 @@ def fill(building: Path, requirements: Path, base: str, label: str) -> None:
     if uv := shutil.which("uv"):
         with contextlib.suppress(Failed):  # uv may not know the index that pip is configured for
             run("making an environment with uv", [uv, "venv", "--quiet", "--python", base, str(building)])
-            run(label, [uv, "pip", "install", "--python", python, *hashed])
+            run(label, [uv, "pip", "install", "--compile-bytecode", "--python", python, *hashed])
             return
         shutil.rmtree(building, ignore_errors=True)
     try:
