@@ -25,7 +25,7 @@ Found = tuple[str, str, str]  # home, interpreter, the layer's Python
 
 
 class NoVenv(Exception):
-    """An interpreter with which no environment can be made here; the message is the last tool's last word."""
+    """An interpreter with which no environment can be made here; the message says why."""
 
 
 def build(
@@ -41,8 +41,8 @@ def build(
     problems = []
 
     def attempt(interpreter: str) -> Found | None:
+        paths = [layer_path(home, kind, interpreter) for kind in kinds]
         try:
-            paths = [layer_path(home, kind, interpreter) for kind in kinds]
             stack(Path(root), [Path(path) for path in paths], interpreter)
         except NoVenv as problem:
             problems.append(f"{interpreter}: {problem}")
@@ -62,12 +62,12 @@ def build(
                 return found
         except Failed as problem:
             Path(home, "failed.log").write_text(problem.output)
-            sys.exit(f"run: cannot install the Python packages: {problem} (all of it: {home}/failed.log)")
+            sys.exit(f"run: cannot install the Python packages: {problem}; is a package index reachable? ({home}/failed.log)")
         finally:
             give_to_owner(root, home)
     sys.exit(
-        "run: cannot set up Python packages, there is neither venv, pip nor uv for a Python >= 3.11; as root: "
-        f"apt install python3-venv ({'; '.join(problems)})"
+        "run: cannot set up Python packages: neither venv, pip nor uv for a Python >= 3.11 "
+        f"({'; '.join(problems)}); on Debian, as root: apt install python3-venv"
     )
 
 
@@ -103,7 +103,7 @@ def stack(root: Path, paths: Sequence[Path], interpreter: str) -> None:
         text=True,
     ).stdout.strip()
     if not base:
-        raise NoVenv("not a Python >= 3.11")
+        raise NoVenv("older than 3.11")
     for number, path in enumerate(paths):
         if not os.access(path / "bin" / "python", os.X_OK):
             make(root, path, paths[:number], base)
@@ -147,11 +147,11 @@ def fill(building: Path, requirements: Path, base: str, label: str) -> None:
         shutil.rmtree(building, ignore_errors=True)
     try:
         run("making an environment", [base, "-m", "venv", str(building)])
-    except Failed as problem:
+    except Failed:
         shutil.rmtree(building, ignore_errors=True)
         pip = other_pip()
         if pip is None:
-            raise NoVenv(str(problem)) from None
+            raise NoVenv("no ensurepip, and no pip >= 22.3 anywhere") from None
         try:
             run("making an environment without pip", [base, "-m", "venv", "--without-pip", str(building)])
         except Failed as deeper:
@@ -164,11 +164,9 @@ def fill(building: Path, requirements: Path, base: str, label: str) -> None:
 def other_pip() -> list[str] | None:
     """A pip of any Python here that can install into another one (`--python`: pip 22.3)."""
     for command in ([SYSTEM, "-m", "pip"], ["python3", "-m", "pip"], ["pip3"], ["pip"]):
-        try:
-            run("looking for a pip", [*command, "--python", sys.executable, "--version"])
-        except Failed:
-            continue
-        return command
+        probe = [*command, "--python", sys.executable, "--version"]
+        if shutil.which(command[0]) and subprocess.run(probe, capture_output=True).returncode == 0:
+            return command
     return None
 
 
