@@ -69,7 +69,7 @@ class CaptureFile:
         self.counters = SourceCounters()
         self.size = 0  # octets on disk; 0 when unknown
         self.position = 0  # octets read so far
-        self._decoder = Decoder(segment, self.counters)
+        self.decoder = Decoder(segment, self.counters)
         self._file = self._open()
 
     @property
@@ -123,8 +123,8 @@ class CaptureFile:
         """Records in lists, one for each block read."""
         try:
             for block in self.blocks():
-                yield self._decoder.feed(block)
-            yield self._decoder.finish()
+                yield self.decoder.feed(block)
+            yield self.decoder.finish()
         except SourceError as error:
             text = str(error)
             raise SourceError(text if text.startswith(f"{self.path}:") else f"{self.path}: {text}") from None

@@ -190,6 +190,17 @@ class PcapDecoder:
         """The rest; a last record that was cut off is noted, and what there is of it is yielded when it may be read."""
         return self._decode(b"", final=True)
 
+    def last_time(self, tail: bytes) -> float | None:
+        """The time of the last whole record in the last octets of the same file, or None when none can be made out."""
+        pos = find_boundary(self, tail, 0, len(tail), len(tail), False)
+        time = None
+        while 0 <= pos <= len(tail) - 16:
+            seconds, fraction, captured, _ = self.header.unpack_from(tail, pos)
+            if captured > self.limit:
+                return None
+            time, pos = seconds + fraction / self.units, pos + 16 + captured
+        return time
+
     def _decode(self, data: bytes, final: bool) -> list[Record]:
         buf = self._buffer.add(data)
         if buf is None:

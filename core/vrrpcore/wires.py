@@ -261,13 +261,17 @@ class RingSocket(_Counted):
         self._socket.close()
 
 
-def open_socket(index: int, program: bytes | None, *, cooked: bool = False) -> tuple[PacketSocket, str | None]:
+def open_socket(
+    index: int, program: bytes | None, *, cooked: bool = False, most: int = BLOCK_COUNTS[0]
+) -> tuple[PacketSocket, str | None]:
     """The best socket that can be had for one interface (0: all), and a remark when it is not the best there is.
 
-    `cooked` is for links without an Ethernet header. PermissionMissing, SourceError, OSError(ENODEV).
+    `cooked` is for links without an Ethernet header; `most` limits the blocks of the ring.
+    Raises PermissionMissing, SourceError, OSError(ENODEV).
     """
     if not cooked:
-        for blocks in BLOCK_COUNTS:
+        reason = ""
+        for blocks in (count for count in BLOCK_COUNTS if count <= most):
             try:
                 ring = RingSocket(index, program, blocks)
             except (OSError, ValueError) as error:
@@ -275,7 +279,7 @@ def open_socket(index: int, program: bytes | None, *, cooked: bool = False) -> t
                     raise
                 reason = getattr(error, "strerror", None) or str(error)
                 continue
-            small = f"a small capture ring of {ring.memory >> 20} MiB: bursts may be lost" if blocks < 64 else None
+            small = f"a small capture ring of {ring.memory >> 20} MiB: bursts may be lost" if blocks < most else None
             return ring, small
         return MessageSocket(index, program), f"no capture ring ({reason}): frames are received one by one"
     return MessageSocket(index, program, cooked=True), None
