@@ -62,7 +62,7 @@ def build(
                 return found
         except Failed as problem:
             Path(home, "failed.log").write_text(problem.output)
-            sys.exit(f"run: cannot install the Python packages: {problem}; is a package index reachable? ({home}/failed.log)")
+            sys.exit(f"run: cannot install Python packages: {problem}; is a package index reachable? ({home}/failed.log)")
         finally:
             give_to_owner(root, home)
     sys.exit(
