@@ -61,8 +61,9 @@ def build(
             if found:
                 return found
         except Failed as problem:
-            Path(home, "failed.log").write_text(problem.output)
-            sys.exit(f"run: cannot install Python packages: {problem}; is a package index reachable? ({home}/failed.log)")
+            log = Path(home, "failed.log")
+            log.write_text(problem.output)
+            sys.exit(f"run: cannot install Python packages: {problem}; is a package index reachable? (more in {log})")
         finally:
             give_to_owner(root, home)
     sys.exit(
