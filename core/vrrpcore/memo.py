@@ -100,15 +100,14 @@ class Memo:
     def _recall(self, key: Key, data: bytes, vlans: tuple[int, ...], at: int) -> tuple[Frame, int | None]:
         """Not in the young generation: take it over from the old one, or parse and remember.
 
-        `at` is the offset of the IP header. A frame that ends inside an IPv4 header is not remembered: among such
-        ones the octets that were cut out might be missing, and two of them share a key.
+        `at` is the offset of the IP header. A frame that ends inside an IPv4 header, or whose header makes no sense,
+        is not remembered: octets that the key leaves out might be missing, and two such frames share a key.
         """
         frame = self._old.pop(key, None)
         if frame is None:
             frame = unwrap(data, _ETHERNET, vlans)
             body = frame.body
-            passing = len(data) < at + 20 or isinstance(body, Carp)
-            if passing or (isinstance(body, Advertisement) and body.trailer):
+            if frame.ip is None or isinstance(body, Carp) or (isinstance(body, Advertisement) and body.trailer):
                 self.bypassed += 1
                 return frame, frame.ip.ident if frame.ip is not None else None
             self.misses += 1
@@ -118,6 +117,6 @@ class Memo:
             self.evicted += len(self._old)
             self._old, self._young = self._young, {}
         self._young[key] = frame
-        if frame.ip is None or frame.ip.ident is None:
+        if frame.ip is None or frame.ip.family == 6:
             return frame, None
         return frame, data[at + 4] << 8 | data[at + 5]
