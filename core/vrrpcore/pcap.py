@@ -35,6 +35,10 @@ MAX_TIME: Final = 253_402_300_799.0
 #: A jump of the clock that a single record may not make unless the records after it agree (seconds).
 MAX_JUMP: Final = 3600.0
 
+_DAY: Final = 86_400
+#: Octets behind a doubtful record that must be at hand to decide where the next one begins.
+_CONTEXT: Final = 8192
+
 PCAPNG_MAGIC: Final = b"\n\r\r\n"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 #: magic octets -> (byte order for struct, fractions of a second)
@@ -137,6 +141,9 @@ class Buffer:
         self._have = 0
         self.need = 1
 
+    def __len__(self) -> int:
+        return self._have
+
     def add(self, data: bytes) -> bytes | None:
         """All octets so far when at least `need` of them are there, else None."""
         if data:
@@ -231,7 +238,9 @@ class PcapDecoder:
                 continue
             if stop + 16 > end and not final:
                 return pos, stop - pos + 16  # the next header tells whether this length can be believed
-            if stop > end or (stop + 16 <= end and unpack(buf, stop)[2] > self.limit):
+            if stop > end or (stop + 16 <= end and self._doubtful(buf, stop, seconds)):
+                if not final and end < stop + _CONTEXT:
+                    return pos, stop - pos + _CONTEXT
                 stop = self._disputed(buf, pos, stop, end)
             if stop > end:
                 self._cut_off(pos, end - pos - 16, captured)
@@ -273,15 +282,21 @@ class PcapDecoder:
             pos += 16 + captured
         return settle_time(time, last, times, self.counters)
 
-    def _disputed(self, buf: bytes, pos: int, stop: int, end: int) -> int:
-        """Where the record at `pos` ends, when at `stop` there is no record header, or no octet any more.
+    def _doubtful(self, buf: bytes, pos: int, before: int) -> bool:
+        """Whether a record header looks like none, given the seconds of the one before it."""
+        seconds, fraction, captured, _ = self.header.unpack_from(buf, pos)
+        return bool(captured > self.limit or fraction >= self.units or abs(seconds - before) > _DAY)
 
-        Either this record's length is damaged (then a boundary lies inside of it) or what follows is (then none does).
+    def _disputed(self, buf: bytes, pos: int, stop: int, end: int) -> int:
+        """Where the record at `pos` ends, when what begins at `stop` is hardly a record header, or no octet any more.
+
+        Either this record's length is damaged (then a boundary lies inside of it, or a few octets on), or what
+        follows is damaged or just strange (then none does).
         """
-        found = self._boundary(buf, pos + 16, min(stop, end), end, True)
-        if found < 0:
+        found = self._boundary(buf, pos + 16, min(stop + 16, end), end, True)
+        if found < 0 or found == stop:
             return stop
-        self._complain(pos, f"a record claims {stop - pos - 16} octets and holds other records")
+        self._complain(pos, f"a record claims {stop - pos - 16} octets, not {found - pos - 16}")
         self._lost = False
         return found
 
@@ -315,10 +330,10 @@ def settle_time(time: float, last: float | None, following: list[float], counter
     if last is None:
         believed = following[0] if following else time
         agree = len(following) == 2 and abs(following[0] - following[1]) <= MAX_JUMP
-        damaged = agree and abs(time - believed) > 86_400
+        damaged = agree and abs(time - believed) > _DAY
     else:
         believed = last
-        damaged = abs(following[0] - last) <= MAX_JUMP if following else abs(time - last) > 86_400
+        damaged = abs(following[0] - last) <= MAX_JUMP if following else abs(time - last) > _DAY
     if not damaged:
         return time
     counters.note("a record has a damaged timestamp: the time of its neighbour is used")
@@ -354,7 +369,7 @@ def _chain(pcap: PcapDecoder, buf: bytes, pos: int, end: int, final: bool) -> bo
         seconds, fraction, captured, length = pcap.header.unpack_from(buf, pos)
         if fraction >= pcap.units or not 0 < captured <= min(pcap.limit, length) or length > MAX_RECORD:
             return False
-        if pcap.last is not None and abs(seconds - pcap.last) > 86_400:
+        if pcap.last is not None and abs(seconds - pcap.last) > _DAY:
             return False
         pos += 16 + captured
     return pos <= end or not final
