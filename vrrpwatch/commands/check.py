@@ -1,0 +1,154 @@
+"""`vrrpwatch check`: listen, ask, judge; one verdict and its exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from vrrpcore.addresses import pack, text
+from vrrpcore.errors import PermissionMissing, SourceError, UsageError, VrrpwatchError
+from vrrpcore.verdict import Judgement, SensorFacts, Worst
+from vrrpwatch import __version__
+from vrrpwatch.commands.console import Output, answer, remark, render
+from vrrpwatch.narrowing import Wanted, narrow
+
+if TYPE_CHECKING:
+    from vrrpwatch.capture import LiveCapture
+
+LOCAL_DAEMON: Final = "http://127.0.0.1:10112"
+LINGER: Final = 0.25  # seconds after a confirmation in which the answer that proves its cause may come
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What the command line said."""
+
+    interfaces: tuple[str, ...] = ()
+    vrids: tuple[int, ...] = ()
+    vips: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    seconds: float | None = None
+    probe: bool | None = None  # None: when it is permitted
+    promisc: bool = True
+    expect: str | None = None
+    sensors: tuple[str, ...] = ()  # --from
+    prometheus: str | None = None
+    output: Output = "plugin"
+
+
+def run(options: CheckOptions) -> int:
+    """Print the verdict; the exit code. In plugin form an error is a verdict too: UNKNOWN, on stdout."""
+    wanted = _wanted(options)
+    try:
+        judgement = _judge(options, wanted)
+    except VrrpwatchError as error:
+        if options.output != "plugin" or isinstance(error, UsageError):
+            raise
+        judgement = failed(str(error))
+    answer(render(judgement, options.output))
+    return judgement.exit_code
+
+
+def failed(message: str) -> Judgement:
+    """UNKNOWN, with the reason in place of a window."""
+    return Judgement(__version__, message, None, None, Worst("unknown"), sensor=SensorFacts(notes=(message,)))
+
+
+def _wanted(options: CheckOptions) -> Wanted:
+    if options.seconds is not None and not 0 < options.seconds <= 86400:
+        raise UsageError(f"--for {options.seconds:g}: give seconds between 0 and 86400")
+    for vrid in options.vrids:
+        if not 1 <= vrid <= 255:
+            raise UsageError(f"--vrid {vrid}: a virtual router id is 1 to 255")
+    if options.prometheus and (options.sensors or options.interfaces):
+        raise UsageError("--prometheus asks the fleet alone: leave out --from and --interface")
+    return Wanted(options.vrids, tuple(address(vip, "--vip") for vip in options.vips), options.segments)
+
+
+def address(word: str, option: str) -> str:
+    """An address in its usual spelling; UsageError."""
+    try:
+        return text(pack(word))
+    except ValueError:
+        raise UsageError(f"{option} {word}: not an IPv4 or IPv6 address") from None
+
+
+def _judge(options: CheckOptions, wanted: Wanted) -> Judgement:
+    if options.prometheus:
+        from vrrpwatch.fleet import ask_prometheus
+
+        judgement = ask_prometheus(options.prometheus)
+        return narrow(judgement, wanted, hearing=bool(judgement.routers))
+    if options.sensors:
+        from vrrpwatch.fleet import ask_sensors
+
+        others = ask_sensors(options.sensors, listen=(lambda: _listen(options, wanted)) if options.interfaces else None)
+        return narrow(others, wanted, hearing=others.sensor.frames > 0 or bool(others.routers))
+    try:
+        return _listen(options, wanted)
+    except PermissionMissing as error:
+        return _ask_daemon(error, wanted)
+
+
+def _ask_daemon(error: PermissionMissing, wanted: Wanted) -> Judgement:
+    """Without CAP_NET_RAW: the opinion of the local daemon, and a word about that."""
+    from vrrpwatch.fleet import fetch
+
+    try:
+        judgement = fetch(LOCAL_DAEMON, timeout=3.0)
+    except SourceError:
+        raise PermissionMissing(f"{error}; and no `vrrpwatch watch` answers at {LOCAL_DAEMON}") from error
+    note = f"not permitted to listen (CAP_NET_RAW): this is what the daemon at {LOCAL_DAEMON} says"
+    facts = replace(judgement.sensor, notes=(*judgement.sensor.notes, note))
+    judgement = replace(judgement, sensor=facts)
+    return narrow(judgement, wanted, hearing=judgement.sensor.frames > 0)
+
+
+def _listen(options: CheckOptions, wanted: Wanted) -> Judgement:
+    from vrrpcore.judge import Judge
+    from vrrpwatch.capture import open_live
+    from vrrpwatch.listening import Ears, listen, received_frames
+    from vrrpwatch.probes import Prober
+
+    segments = {"": options.segments[0]} if len(options.segments) == 1 and len(options.interfaces) == 1 else None
+    with open_live(options.interfaces, promisc=options.promisc, segments=segments) as capture:
+        ears = Ears(Judge())
+        before = received_frames(capture)
+        prober = None if options.probe is False else Prober(lambda: capture.links.values())
+        _announce(capture, options)
+
+        def about(judgement: Judgement) -> Judgement:
+            hearing = ears.frames > 0 or received_frames(capture) > before
+            return narrow(judgement, wanted, hearing=hearing)
+
+        try:
+            judgement = listen(
+                capture,
+                ears,
+                seconds=options.seconds,
+                prober=prober,
+                done=lambda one: settled(about(one)),
+                doubtful=lambda one: about(one).worst.cls == "split_brain_suspected",
+            )
+        finally:
+            if prober is not None:
+                prober.close()
+        return about(judgement)
+
+
+def settled(judgement: Judgement) -> bool:
+    """Whether a split brain is confirmed, and its cause proved or the time for that over."""
+    if judgement.worst.cls != "split_brain":
+        return False
+    for row in judgement.routers:
+        for episode in row.episodes:
+            if episode.cls == "split_brain" and episode.confirmed is not None:
+                lingered = judgement.end is not None and judgement.end - episode.confirmed > LINGER
+                if lingered or episode.confidence == "proved":
+                    return True
+    return False
+
+
+def _announce(capture: LiveCapture, options: CheckOptions) -> None:
+    length = "until the slowest router heard had its turn" if options.seconds is None else f"for {options.seconds:g} s"
+    remark(f"listening on {capture.name} {length}")

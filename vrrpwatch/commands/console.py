@@ -1,0 +1,78 @@
+"""How every command speaks: the answer to stdout, everything else to stderr, one line for each error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from vrrpcore.verdict import Judgement
+
+Output = Literal["plugin", "text", "json", "html"]
+
+
+def answer(text: str) -> None:
+    """Write to stdout and see it through: a full disk or a closed pipe must not look like success."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def remark(text: str) -> None:
+    """One line to stderr for people; silent under --quiet."""
+    logging.getLogger("vrrpwatch").info(text)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Colour only on a terminal, and not where NO_COLOR is set (https://no-color.org) or the terminal is dumb."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def render(judgement: Judgement, output: Output) -> str:
+    """The judgement in the asked form."""
+    from vrrpexporters import report
+
+    if output == "plugin":
+        return report.as_plugin(judgement)
+    if output == "json":
+        return report.as_json(judgement)
+    if output == "html":
+        return report.as_html(judgement)
+    return report.as_text(judgement, colour=wants_colour(sys.stdout))
+
+
+class _TextLines(logging.Formatter):
+    """`vrrpwatch: message`, for a terminal or a journal that adds the time by itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        text = f"vrrpwatch: {level}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object for each line of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        row: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            row["exception"] = self.formatException(record.exc_info)
+        extra = getattr(record, "fields", None)
+        if isinstance(extra, dict):
+            row.update(extra)
+        return json.dumps(row, default=str)
+
+
+def set_up_logging(level: int, form: str) -> None:
+    """Send the log to stderr, as lines of text or JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,0 +1,90 @@
+"""From what happened to an exit code: every error is one line on stderr, and no crash looks like a verdict."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import typer
+
+from vrrpcore.errors import VrrpwatchError
+
+#: commands whose exit codes are those of monitoring plugins: errors and bad usage are UNKNOWN there
+PLUGINS: Final = ("check", "analyze")
+FAILURE: Final = 1
+USAGE: Final = 2
+UNKNOWN: Final = 3
+INTERRUPTED: Final = 130  # 128 + SIGINT
+BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
+
+
+def run_to_exit(app: typer.Typer, words: Sequence[str]) -> NoReturn:
+    """Run a typer application and leave the process with the right exit code."""
+    plugin = command_of(app, words) in PLUGINS
+    try:
+        # standalone_mode=False: errors come here instead of being printed over several lines with exit code 2
+        code = typer.main.get_command(app).main(args=list(words), prog_name="vrrpwatch", standalone_mode=False)
+        sys.stdout.flush()
+    except VrrpwatchError as error:
+        code = _code_of(error, plugin)
+        say(str(error))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # the interpreter would complain about the lost output once more at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    except OSError as error:
+        say(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        code = UNKNOWN if plugin else FAILURE
+    except Exception as error:  # noqa: BLE001 (Click's exceptions have no home that every typer shares)
+        code = _click_error(error, plugin)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def command_of(app: typer.Typer, words: Sequence[str]) -> str:
+    """The first word that is a command's name; empty without one."""
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    names |= {group.name or "" for group in app.registered_groups}
+    return next((word for word in words if word in names), "")
+
+
+def _code_of(error: VrrpwatchError, plugin: bool) -> int:
+    if plugin:
+        return UNKNOWN
+    return FAILURE if error.exit_code == UNKNOWN else error.exit_code
+
+
+def _click_error(error: Exception, plugin: bool) -> int:
+    """Click's errors are known by their shape (typer vendors Click); whatever else arrives here is a defect of ours."""
+    name = type(error).__name__
+    if name == "Abort":
+        return INTERRUPTED
+    if name == "Exit":
+        return int(getattr(error, "exit_code", 0))
+    form: Any = getattr(error, "format_message", None)
+    if form is None:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            logging.getLogger("vrrpwatch").error("internal error", exc_info=error)
+        else:
+            say(f"internal error: {name}: {error}; a defect of vrrpwatch, -vv before the command shows where")
+        return UNKNOWN if plugin else FAILURE
+    if name == "NoArgsIsHelpError":
+        sys.stderr.write(f"{form()}\n")
+        return USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "vrrpwatch"
+    say(f"{form()} (see `{path} --help`)")
+    return UNKNOWN if plugin else USAGE
+
+
+def say(text: str) -> None:
+    """One error, one line, in the form of the log."""
+    line = " ".join(text.split())
+    if logging.getLogger().handlers:
+        logging.getLogger("vrrpwatch").error(line)
+    else:
+        sys.stderr.write(f"vrrpwatch: error: {line}\n")

@@ -1,0 +1,125 @@
+"""From the wire into a judge: what `check` and `list` do for some seconds.
+
+A frame is taken apart once (the memo), observed with the kernel's timestamp, and time goes on without frames as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from vrrpcore.judge import Judge
+from vrrpcore.memo import Memo
+from vrrpcore.packet import Advertisement
+from vrrpcore.records import Record, segment_of
+from vrrpcore.verdict import Judgement
+from vrrpwatch import __version__
+from vrrpwatch.capture import LiveCapture
+from vrrpwatch.probes import Prober
+
+TICK: Final = 0.05  # seconds without a frame until the judge hears that time passes
+#: Frames may be handed over this much later than their timestamp says: the judge's clock stays behind them.
+SETTLE: Final = 0.05
+LEAST: Final = 4.0
+#: A single invented advert may claim an interval of 255 s and must not hold up a monitoring system.
+MOST: Final = 60.0
+MAX_VIRTUAL: Final = 65536
+
+
+class Ears:
+    """Frames into one judge; keeps what the caller needs to know beside the judgement."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.memo = Memo()
+        self.frames = 0
+        self.slowest = 0.0  # seconds after which the slowest router heard counts as silent (3·adv + skew)
+        self.virtual: set[bytes] = set()  # every virtual address heard of
+        self._known: object = None
+
+    def take(self, record: Record) -> None:
+        """Observe one record."""
+        frame, ident = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
+        self.frames += 1
+        segment = segment_of(record.link.segment, frame.vlans)
+        self.judge.observe(record.time, segment, record.outgoing, frame, ident)
+        body = frame.body
+        if isinstance(body, Advertisement) and body is not self._known:
+            self._known = body
+            # skew: at most 1 s in version 2 (RFC 3768 §6.1), at most one interval in version 3 (RFC 9568 §6.1)
+            skew = 1.0 if body.version == 2 else body.interval
+            self.slowest = max(self.slowest, 3 * body.interval + skew)
+            if len(self.virtual) < MAX_VIRTUAL:
+                self.virtual.update(body.addresses)
+
+
+def listen(
+    capture: LiveCapture,
+    ears: Ears,
+    *,
+    seconds: float | None = None,
+    prober: Prober | None = None,
+    done: Callable[[Judgement], bool] = lambda _: False,
+    doubtful: Callable[[Judgement], bool] = lambda _: False,
+) -> Judgement:
+    """Listen and judge.
+
+    For `seconds`, or for as long as the slowest router heard may be silent (LEAST to MOST). Ends early when
+    `done(judgement)`; goes on for another while (half of LEAST at least) when the time is over and it is `doubtful`.
+    """
+    begun, wall = time.monotonic(), time.time()
+    received = received_frames(capture)
+    looked = begun
+    extension = 0.0
+    while True:
+        for record in capture.poll(TICK):
+            ears.take(record)
+        now = time.time() - SETTLE
+        ears.judge.advance(now)
+        if prober is not None:
+            prober.ask(ears.judge.probes(now), ears.virtual)
+        clock = time.monotonic()
+        limit = (min(max(LEAST, ears.slowest), MOST) if seconds is None else seconds) + extension
+        over = clock - begun >= limit
+        if over or clock - looked > 5 * TICK:
+            looked = clock
+            judgement = state(capture, ears, wall, now)
+            if done(judgement):
+                return judgement
+            if over:
+                if seconds is not None or extension or not doubtful(judgement):
+                    return _with_remark(judgement, ears, received_frames(capture) - received)
+                extension = min(max(LEAST / 2, ears.slowest), MOST / 2)
+
+
+def state(capture: LiveCapture, ears: Ears, start: float, now: float) -> Judgement:
+    """The judgement as of `now`, with what the capture knows of itself."""
+    judgement = ears.judge.report(now, capture.name, __version__)
+    drops = capture.drops()
+    facts = replace(judgement.sensor, dropped=drops, notes=(*judgement.sensor.notes, *capture.counters.notes))
+    return replace(judgement, start=start, end=max(now, start), sensor=facts)
+
+
+def _with_remark(judgement: Judgement, ears: Ears, received: int) -> Judgement:
+    """Say so when frames arrive, none of which concern VRRP: a wrong port and a dead sensor differ."""
+    if ears.frames or received <= 0:
+        return judgement
+    note = f"{received} frames arrived on {judgement.source}, none of them VRRP, ARP or neighbour discovery"
+    return replace(judgement, sensor=replace(judgement.sensor, notes=(*judgement.sensor.notes, note)))
+
+
+def received_frames(capture: LiveCapture) -> int:
+    """Frames that the kernel has counted as received on the captured interfaces, whatever they carry."""
+    total = 0
+    try:
+        lines = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
+    except OSError:
+        return 0
+    for line in lines:
+        name, _, rest = line.partition(":")
+        if name.strip() in capture.links and len(rest.split()) > 1:
+            total += int(rest.split()[1])
+    return total
