@@ -138,6 +138,7 @@ class AddressVerdict:
     hosts: int  # answers per request: two hosts behind one virtual MAC are 2
     worst: Finding
     now: Finding = Finding("steady")
+    hosts_now: int = 0  # of the last answered round
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,135 @@
+"""Two claimants of one address: the strikes that prove it, and who of them hears whom. Pure.
+
+A correct router that is outranked stops at once. So an advert of y later than δ after an advert of a live superior x is
+a *strike*: y did not accept x. Two different adverts of x ignored prove the split; where a field differs that every
+receiver must reject, one advert of the first after the second began proves it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..tally import Claimant, delta, superior
+from .docket import Record
+
+ANSWER_LIMIT: Final = 0.005  # seconds: an answer to a lower advert takes 0.01–4.2 ms (measured)
+SKIP: Final = 1.8  # a gap of more than this many intervals skips a turn
+
+
+@dataclass(slots=True)
+class Lock:
+    """Counts of the phase between x (superior) and y: the patterns R, S and C."""
+
+    y_adverts: int = 0
+    answered: int = 0
+    extra: bool = False  # an answering advert came before x's own turn
+    announced: bool = False  # an announcement of x answered
+    inside: int = 0  # adverts of x between 5 ms and adv − tol after one of y
+    x_adverts: int = 0
+    skipped: bool = False  # one of them left out turns without losing an IP ID
+    last_y: float = 0.0
+    open_turn: bool = False  # the last advert of y is not answered yet
+    third: bool = False  # a third speaker was heard since y's last advert
+
+    @property
+    def pattern(self) -> str:
+        """R: x hears y and answers. S: they hear and reject each other. C: neither shows."""
+        if self.y_adverts and self.answered * 2 >= self.y_adverts and (self.extra or self.announced):
+            return "R"
+        if self.skipped and self.inside == 0:
+            return "S"
+        return "C"
+
+
+@dataclass(slots=True, eq=False)
+class Contention:
+    """An overlap of two claims for one address (or, `collision`, for one VRID)."""
+
+    first: Claimant  # whose claim stood
+    second: Claimant  # whose claim began while it did
+    began: float  # the second's first advert
+    kind: str  # "election", "vrid" (one address under two VRIDs), "collision" (disjoint lists)
+    record: Record | None = None  # None while nothing is suspected
+    strike: float | None = None
+    kinds: tuple[str, ...] = ()  # must-reject fields that differ
+    lists: bool = False  # address lists intersect but differ
+    sealed: bool = False  # both AH: keys cannot be compared
+    lock: Lock = field(default_factory=Lock)
+    top: Claimant | None = None  # x of the lock
+    ignored: deque[float] = field(default_factory=lambda: deque(maxlen=8))  # times of x's adverts, newest last
+    first_spoke_again: bool = False  # the first was heard after the second began
+    answered_before: bool = False  # x answered a lower advert in this contention
+
+    @property
+    def rejecting(self) -> bool:
+        """They refuse each other's adverts: silence of one is no yielding."""
+        possibly = self.lists or self.sealed
+        return bool(self.kinds) or self.kind != "election" or (possibly and self.lock.pattern == "S")
+
+    def sides(self) -> tuple[Claimant, Claimant]:
+        """(x, y): the superior one and the other."""
+        if superior(self.first, self.second) and not superior(self.second, self.first):
+            return self.first, self.second
+        if superior(self.second, self.first) and not superior(self.first, self.second):
+            return self.second, self.first
+        return self.first, self.second
+
+    def other(self, claimant: Claimant) -> Claimant:
+        return self.second if claimant is self.first else self.first
+
+    def heard(self, claimant: Claimant, now: float) -> None:
+        """Count an advert of one of the two for the lock; its book (last, previous, step) is already up to date."""
+        x, y = self.sides()
+        if self.top is not x:
+            self.top = x
+            self.lock = Lock()
+            self.ignored.clear()
+        lock = self.lock
+        if claimant is y and claimant is not x:
+            lock.y_adverts += 1
+            lock.last_y = now
+            lock.open_turn = True
+            lock.third = False
+        else:
+            self.ignored.append(now)
+            lock.x_adverts += 1
+            self._x_spoke(x, now)
+        gap = claimant.last - claimant.previous if claimant.previous > self.began else 0.0
+        if gap > SKIP * claimant.interval and claimant.step == 1 and not lock.third:
+            lock.skipped = True
+
+    def _x_spoke(self, x: Claimant, now: float) -> None:
+        lock = self.lock
+        if not lock.last_y:
+            return
+        tolerance = 0.004 + 0.004 * x.interval
+        after = now - lock.last_y
+        if lock.open_turn and after <= min(ANSWER_LIMIT, x.interval / 8):
+            lock.answered += 1
+            lock.open_turn = False
+            if x.previous and now - x.previous < x.interval - tolerance:
+                lock.extra = True
+                self.answered_before = True
+        if ANSWER_LIMIT < after < x.interval - tolerance and not lock.third:
+            lock.inside += 1
+
+    def announced(self, now: float) -> None:
+        """x announced an address."""
+        lock = self.lock
+        if self.top is None or not lock.last_y:
+            return
+        if lock.open_turn and now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
+            lock.answered += 1
+            lock.announced = True
+            lock.open_turn = False
+        elif 0 <= now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
+            lock.announced = True
+
+    def proves(self, now: float) -> bool:
+        """Whether y's advert at `now` is strike 2: it has ignored two different adverts of x."""
+        if self.strike is None or self.top is None:
+            return False
+        limit = delta(self.top.interval)
+        return any(self.strike - limit < at <= now - limit for at in self.ignored)

@@ -1,0 +1,199 @@
+"""Who is the second owner of an address beside its one advertiser? Residue, duplicate, or an ARP flux. Pure."""
+
+from __future__ import annotations
+
+from ..addresses import is_virtual_mac, mac_text, text
+from ..tally import Claimant, Component
+from .docket import Book, Docket, Record
+from .masters import down
+from .rounds import AddressBook
+from .words import at_text, name, span, with_priority
+
+
+def judge(
+    docket: Docket,
+    book: AddressBook,
+    pairs: list[tuple[Book, Component]],
+    owners: dict[bytes, int],
+    start: float,
+    now: float,
+    proved: bool,
+) -> None:
+    """A closed round with two owners that no contention and no mute master explains."""
+    router, component = _with_holder(pairs)
+    if router is None or component is None:
+        if not pairs:
+            _unadvertised(docket, book, owners, start, now, proved)
+        return
+    record = book.record
+    if record is None or record.end is not None:
+        record = Record("owners", "split_brain_suspected", None, start, "possible", suspected=now, last=now)
+        record.addresses = frozenset((book.address,))
+        book.record = router.add(record, docket.caps.episodes_per_router)
+        book.records.append(record)
+        router.quiet = None
+    record.last = now
+    _name(docket, book, router, component, owners, record, proved)
+    if proved and record.confirmed is None:
+        record.confirmed = now
+    if record.cls in ("split_brain_suspected", "split_brain"):
+        router.count(record)
+
+
+def _with_holder(pairs: list[tuple[Book, Component]]) -> tuple[Book | None, Component | None]:
+    for router, component in pairs:
+        if component.holder is not None and component.holder.since is not None:
+            return router, component
+    return None, None
+
+
+def _name(
+    docket: Docket,
+    book: AddressBook,
+    router: Book,
+    component: Component,
+    owners: dict[bytes, int],
+    record: Record,
+    proved: bool,
+) -> None:
+    """Set class, cause, confidence, blame and evidence of the episode from who answered."""
+    holder = component.holder
+    assert holder is not None
+    segment = router.router.segment
+    own = docket.macs_of(segment, holder)
+    strangers = [m for m in owners if m not in own and not is_virtual_mac(m)]
+    flux = [m for m in strangers if _is_flux(docket, book, router, m)]
+    flux += [m for m in owners if m in own and not is_virtual_mac(m) and is_virtual_mac(holder.mac)]
+    rest = [m for m in strangers if m not in flux]
+    record.masters = [name(holder)]
+    record.evidence.clear()
+    former = _former(docket, router, rest)
+    twice = any(k > 1 for m, k in owners.items() if is_virtual_mac(m) or m in own)
+    facts = (
+        f"{sum(owners.values())} answers to one request for {text(book.address)} from "
+        f"{', '.join(mac_text(m) for m in owners)}, last at {at_text(book.last_double)}"
+    )
+    if former is not None:
+        _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", "proved", name(former))
+        record.masters.append(name(former))
+        record.facts["owner"] = name(former)
+        record.say(
+            f"{with_priority(former)} was heard last at {at_text(former.last)}, "
+            f"{'resigned' if former.ended == 'resigned' else 'never resigned'}, and still answers for "
+            f"{text(book.address)} beside {with_priority(holder)}"
+        )
+    elif rest:
+        sure = any(m in book.sole for m in owners if m not in rest)
+        _set(record, proved, "duplicate_ip", "foreign_host_has_vip", "proved" if sure else "likely", mac_text(rest[0]))
+        if not sure:
+            record.candidates = ("foreign_host_has_vip", "suppressed_master", "stale_vip_after_daemon_death")
+        record.facts["mac"] = mac_text(rest[0])
+        record.say(f"{mac_text(rest[0])}, which never advertised, answers for {text(book.address)}")
+    elif flux:
+        _set(record, proved, "arp_flux", "arp_flux", "proved", mac_text(flux[0]))
+        record.say(
+            f"{', '.join(mac_text(m) for m in flux)} answer with a physical MAC beside the virtual one: "
+            f"backups without arp_ignore"
+        )
+    elif twice:
+        gone = _lapsed_member(component, holder)
+        if gone is not None:
+            _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", "likely", name(gone))
+            record.masters.append(name(gone))
+            record.facts["owner"] = name(gone)
+            record.say(f"{with_priority(gone)} fell silent at {at_text(gone.last)}; the virtual MAC answers twice")
+        else:
+            _set(record, False, "split_brain_suspected", "deaf", "possible", name(holder))
+    record.say(facts)
+
+
+def _set(record: Record, proved: bool, cls: str, cause: str, confidence: str, blamed: str) -> None:
+    record.cls = cls if proved else "split_brain_suspected"
+    record.cause = cause
+    record.confidence = confidence if proved else "possible"
+    record.candidates = ()
+    record.blamed = [blamed]
+
+
+def _is_flux(docket: Docket, book: AddressBook, router: Book, mac: bytes) -> bool:
+    """A member that listens and never spoke nor announced: its kernel answers for an address it should not."""
+    host = docket.hosts.get((router.router.segment, mac))
+    if host is None:
+        return False
+    member = host.member4 if router.router.family == 4 else host.member6
+    spoke = any(
+        mac in docket.macs_of(router.router.segment, c) and not is_virtual_mac(c.mac)
+        for c in router.router.claimants.values()
+    )
+    return bool(member) and not spoke and not book.announced(mac, 0.0) and _virtual_router(router)
+
+
+def _virtual_router(router: Book) -> bool:
+    return any(is_virtual_mac(c.mac) for c in router.router.claimants.values())
+
+
+def _former(docket: Docket, router: Book, macs: list[bytes]) -> Claimant | None:
+    """A claimant that spoke before, has ended, and whose host is one of the MACs."""
+    for claimant in router.router.claimants.values():
+        if claimant.since is None and claimant.last_claim:
+            known = docket.macs_of(router.router.segment, claimant)
+            if any(m in known for m in macs):
+                return claimant
+    return None
+
+
+def _lapsed_member(component: Component, holder: Claimant) -> Claimant | None:
+    gone = [m for m in component.members if m is not holder and m.last_claim and m.ended == "lapsed"]
+    return max(gone, key=lambda m: m.last) if gone else None
+
+
+def _unadvertised(
+    docket: Docket, book: AddressBook, owners: dict[bytes, int], start: float, now: float, proved: bool
+) -> None:
+    """No advert names the address: only announcements by two MACs, or the user's word, make it our affair."""
+    announcing = [m for m in owners if book.announced(m, 0.0)]
+    if len(announcing) < 2:
+        return
+    record = book.record
+    if record is None or record.end is not None:
+        record = Record("owners", "split_brain_suspected", None, start, "possible", suspected=now, last=now)
+        record.addresses = frozenset((book.address,))
+        record.segment, record.family = book.segment, 4 if len(book.address) == 4 else 6
+        book.record = record
+        book.records.append(record)
+    record.last = now
+    record.masters = [mac_text(m) for m in announcing]
+    record.blamed = [mac_text(m) for m in announcing]
+    record.cause = "firewall_output"
+    if proved:
+        record.cls, record.confidence = "split_brain", "likely"
+        record.confirmed = record.confirmed or now
+        record.candidates = ("firewall_output", "foreign_host_has_vip")
+    record.evidence.clear()
+    record.say(
+        f"{' and '.join(record.masters)} both announce and answer for {text(book.address)}; no advert is heard from "
+        f"either"
+    )
+
+
+def ended(docket: Docket, book: AddressBook, now: float) -> None:
+    """Two rounds in a row with one owner: the episode of the address is over."""
+    record = book.record
+    if record is None or record.end is not None:
+        book.record = None
+        return
+    book.record = None
+    for router, component in docket.component_books(book.segment, book.address):
+        if record in router.open:
+            holder = component.holder
+            early = holder is not None and now - component.holder_since <= down(holder)
+            if early and record.facts.get("owner"):
+                record.cls, record.cause, record.confidence = "transient_dual_master", "master_stalled", "likely"
+                record.say(
+                    f"it stopped answering {span(now - component.holder_since)} after the takeover: it stalled, and "
+                    f"yielded when it ran again"
+                )
+                router.count(record)
+            router.close(record, max(book.last_double, record.start))
+            return
+    record.end = max(book.last_double, record.start)
