@@ -107,3 +107,20 @@ def recent(judgement: Judgement, seconds: float) -> Judgement:
         candidates.append(Worst(address.worst.cls, address.worst.cause, vrid, family, address.segment))
     worst = min(candidates, key=lambda row: RANK[row.cls], default=Worst("unknown"))
     return replace(judgement, start=start, worst=worst, routers=routers, addresses=addresses)
+
+
+def service_discovery(judgement: Judgement) -> list[dict[str, object]]:
+    """Prometheus http_sd / file_sd groups: one per virtual router, its addresses as targets."""
+    return [
+        {
+            "targets": list(router.vips),
+            "labels": {
+                "__meta_vrrpwatch_segment": router.segment,
+                "__meta_vrrpwatch_family": router.family,
+                "__meta_vrrpwatch_vrid": str(router.vrid),
+                "__meta_vrrpwatch_verdict": router.now.cls,
+            },
+        }
+        for router in judgement.routers
+        if router.vips
+    ]

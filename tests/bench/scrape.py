@@ -83,7 +83,7 @@ def stock(now: Judgement) -> bytes:
 
 def run(rounds: int = 7) -> dict[str, float]:
     """Measure, print, and return the ratios of the library's ways to ours."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     ours, children = RouterRows(), GaugeChildren()
     body = ours.render(judgement()).encode()
     series = sum(1 for line in body.splitlines() if not line.startswith(b"#"))

@@ -292,7 +292,7 @@ def test_many_scrapes_of_one_snapshot_render_the_routers_once() -> None:
         rendered.append(now)
         return render(now, openmetrics)
 
-    page._rows.render = counted  # type: ignore[method-assign]
+    page._rows.render = counted  # type: ignore[method-assign, assignment]
     for _ in range(10):
         page.render()
     assert len(rendered) == 1
