@@ -35,7 +35,7 @@ _PLAIN: Final = {"tax": 0x07, "txa": 0x87, "add x": 0x0C}
 _JUMP: Final = 0x05
 _JUMP_EQUAL: Final = 0x15
 _LINE: Final = re.compile(r"(?:(?P<label>\w+):)?\s*(?P<op>\w+)(?:\s+(?P<operand>[^,\s]+))?(?:\s*,\s*(?P<target>\w+))?")
-_OPERAND: Final = re.compile(r"(?P<x>\[x\+)?\[?#?(?P<k>0x[0-9a-f]+|\d+)\]?")
+_OPERAND: Final = re.compile(r"#(?P<constant>0x[0-9a-f]+|\d+)|\[(?P<x>x\+)?(?P<offset>\d+)\]")
 
 
 def assemble(source: str) -> list[Instruction]:
@@ -65,14 +65,15 @@ def _instruction(match: re.Match[str], at: int, labels: dict[str, int]) -> Instr
     number = _OPERAND.fullmatch(operand)
     if number is None:
         raise ValueError(f"no operand: {match[0]!r}")
-    k = int(number["k"], 0)
-    if op in ("jeq", "jne") and target:
+    if number["offset"]:
+        if op in _LOADS:
+            return (_LOADS[op] | (_INDIRECT if number["x"] else _ABSOLUTE), 0, 0, int(number["offset"]))
+    elif op in ("jeq", "jne") and target:
         distance = _distance(target, at, labels, 255)
-        return (_JUMP_EQUAL, distance, 0, k) if op == "jeq" else (_JUMP_EQUAL, 0, distance, k)
-    if op in _LOADS and operand.startswith("["):
-        return (_LOADS[op] | (_INDIRECT if number["x"] else _ABSOLUTE), 0, 0, k)
-    if op in _CONSTANTS and operand.startswith("#"):
-        return (_CONSTANTS[op], 0, 0, k)
+        jumps = (distance, 0) if op == "jeq" else (0, distance)
+        return (_JUMP_EQUAL, *jumps, int(number["constant"], 0))
+    elif op in _CONSTANTS:
+        return (_CONSTANTS[op], 0, 0, int(number["constant"], 0))
     raise ValueError(f"no instruction: {match[0]!r}")
 
 
