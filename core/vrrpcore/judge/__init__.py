@@ -156,7 +156,7 @@ class Judge:
                 component.holder = None
                 component.changes.clear()
                 component.holder_since = component.announced = 0.0
-        for address in self.owners.books.values():
+        for address in self.owners.all_books():
             address.rounds.clear()
             address.announcements.clear()
             address.first_double = None

@@ -65,8 +65,10 @@ class Contention:
     @property
     def rejecting(self) -> bool:
         """They refuse each other's adverts: silence of one is no yielding."""
-        possibly = self.lists or self.sealed
-        return bool(self.kinds) or self.kind != "election" or (possibly and self.lock.pattern == "S")
+        if self.kinds or self.kind != "election":
+            return True
+        proved = self.record is not None and self.record.confirmed is not None
+        return (self.lists or self.sealed) and proved and self.lock.inside == 0 and self.lock.pattern != "R"
 
     def sides(self) -> tuple[Claimant, Claimant]:
         """(x, y): the superior one and the other."""

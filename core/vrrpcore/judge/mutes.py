@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from ..addresses import is_virtual_mac, mac_text, text
 from ..tally import Claimant, Component, delta, is_group
+from .compat import visible
 from .contention import ANSWER_LIMIT
 from .docket import Book, Docket, Mute, Record
+from .masters import describe
 from .rounds import AddressBook
 from .words import at_text, name, with_priority
 
@@ -118,7 +120,12 @@ def _decide(docket: Docket, router: Book, mute: Mute, record: Record) -> None:
     who = record.masters[-1]
     record.blamed = [who]
     record.evidence.clear()
-    if _is_unicast_peer(docket, router, mute):
+    former = owner_of(docket, router, mute.mac)
+    kinds = visible(former, claimant, record.last) if former is not None and former is not claimant else ()
+    if former is not None and kinds:
+        record.cause, record.confidence, record.candidates = kinds[0], "likely", ("firewall_output",)
+        record.say(f"{name(former)} and {name(claimant)} disagree: {describe(kinds[0], former, claimant)}")
+    elif _is_unicast_peer(docket, router, mute):
         record.cause, record.confidence, record.candidates = "transport_mismatch", "proved", ()
         record.blamed = [who]
         record.say(

@@ -12,6 +12,7 @@ from .words import at_text, name
 
 BROADCAST = b"\xff" * 6
 PROBE_EVERY = 1.0  # seconds between two requests for one address while in doubt
+STRANGERS = 1024  # announced addresses that no advert lists
 HEARTBEAT = 30.0  # seconds between background rounds
 DOUBT_AFTER_CHANGE = 10.0  # seconds during which a takeover or a first sight is doubt
 
@@ -22,6 +23,7 @@ class Owners:
     def __init__(self, docket: Docket) -> None:
         self.docket = docket
         self.books: dict[AddressKey, AddressBook] = {}
+        self.strangers: dict[AddressKey, AddressBook] = {}  # announced, and listed by no advert (yet)
         self.wanted: set[AddressKey] = set()  # addresses that the user named
 
     # ---- what is heard ---------------------------------------------------------------------------------------
@@ -38,8 +40,7 @@ class Owners:
             book = self._book(segment, sender)
             if book is not None:
                 book.answer(now, arp.target_mac, arp.sender_mac)
-            else:
-                self.docket.learn(segment, arp.sender_mac, sender, now)
+            self.docket.learn(segment, arp.sender_mac, sender, now)
             return
         self.docket.learn(segment, arp.sender_mac, sender, now)
         if arp.operation == 1 and broadcast:
@@ -59,8 +60,7 @@ class Owners:
         book = self._book(segment, body.target)
         if book is not None:
             book.answer(now, frame.destination_mac, owner)
-        else:
-            self.docket.learn(segment, owner, body.target, now)
+        self.docket.learn(segment, owner, body.target, now)
 
     def membership(self, now: float, segment: str, frame: Frame, body: Membership, ip: IpFacts | None) -> None:
         """A report of group membership: a host that listens for adverts is a member, even when it never speaks."""
@@ -74,19 +74,28 @@ class Owners:
             self.docket.learn(segment, frame.source_mac, ip.source, now)
 
     def _book(self, segment: str, address: bytes) -> AddressBook | None:
+        """The book of an address that is our affair, or of one that somebody announced; else None."""
         key = (segment, address)
         book = self.books.get(key)
         if book is None and (key in self.docket.listed or key in self.wanted):
-            book = self._make(key)
-        return book
+            if len(self.books) >= self.docket.caps.addresses:
+                gone = next((k for k, b in self.books.items() if b.record is None), next(iter(self.books)))
+                del self.books[gone]
+            book = self.books[key] = self.strangers.pop(key, None) or AddressBook(segment, address)
+        return book or self.strangers.get(key)
 
-    def _make(self, key: AddressKey) -> AddressBook:
-        if len(self.books) >= self.docket.caps.addresses:
-            gone = next((k for k, b in self.books.items() if b.record is None), None)
-            if gone is None:
-                gone = next(iter(self.books))
-            del self.books[gone]
-        book = self.books[key] = AddressBook(*key)
+    def all_books(self) -> list[AddressBook]:
+        """Every address with a story, for the report."""
+        for segment, address in self.docket.listed:
+            if (segment, address) in self.strangers:
+                self._book(segment, address)
+        return [*self.books.values(), *(b for b in self.strangers.values() if b.records)]
+
+    def _stranger(self, key: AddressKey) -> AddressBook:
+        """A book for an address that is announced before, or without, any advert for it."""
+        if len(self.strangers) >= STRANGERS:
+            del self.strangers[next(iter(self.strangers))]
+        book = self.strangers[key] = AddressBook(*key)
         return book
 
     def _ask(self, now: float, segment: str, address: bytes, asker: bytes) -> None:
@@ -97,8 +106,7 @@ class Owners:
                 self.docket.arm(now + CLOSE, fresh)
 
     def _announce(self, now: float, segment: str, address: bytes, mac: bytes) -> None:
-        key = (segment, address)
-        book = self.books.get(key) or self._make(key)
+        book = self._book(segment, address) or self._stranger((segment, address))
         book.announcements.append((now, mac))
         book.announcers[mac] = now
         if len(book.announcers) > 8:
@@ -160,7 +168,7 @@ class Owners:
     def _ambiguous(self, book: AddressBook, asked: Round) -> bool:
         """The address changed hands while the round was open: two owners, one after the other."""
         for _, component in self.docket.component_books(book.segment, book.address):
-            if asked.start - CLOSE <= component.holder_since <= asked.due:
+            if component.changes and asked.start - CLOSE <= component.changes[-1] <= asked.due:
                 return True
         return False
 

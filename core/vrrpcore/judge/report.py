@@ -47,7 +47,7 @@ def build(
         for contention in book.contentions.values():
             causes.decide(docket, book, contention, docket.now)
     routers = tuple(router_verdict(docket, book) for book in docket.books.values())
-    addresses = tuple(v for b in owners.books.values() if (v := address_verdict(docket, b)) is not None)
+    addresses = tuple(v for b in owners.all_books() if (v := address_verdict(docket, b)) is not None)
     worst = _worst(docket, owners)
     return Judgement(version, source, start, end, worst, routers, addresses, sensor)
 
@@ -61,7 +61,7 @@ def _worst(docket: Docket, owners: Owners) -> Worst:
         old = book.best_forgotten
         if old is not None and (best is None or old.order < best[0]):
             best = (old.order, old)
-    for address in owners.books.values():
+    for address in owners.all_books():
         for record in address.records:
             if best is None or record.order < best[0]:
                 best = (record.order, record)

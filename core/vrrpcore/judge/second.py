@@ -186,6 +186,10 @@ def ended(docket: Docket, book: AddressBook, now: float) -> None:
     for router, component in docket.component_books(book.segment, book.address):
         if record in router.open:
             holder = component.holder
+            first = router.router.first
+            if holder is not None and record.confirmed is None and record.start <= first + 2 * holder.interval:
+                record.cls, record.cause, record.confidence = "transient_dual_master", "startup_race", "likely"
+                record.say(f"{name(holder)} was heard first at {at_text(first)}: two routers started at once")
             early = holder is not None and now - component.holder_since <= down(holder)
             if early and record.facts.get("owner"):
                 record.cls, record.cause, record.confidence = "transient_dual_master", "master_stalled", "likely"
