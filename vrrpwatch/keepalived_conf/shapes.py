@@ -1,0 +1,459 @@
+"""Parameter shapes of single keywords: weights, scripts, virtual interfaces, forwarding methods and their like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from vrrpcore.settings import Forwarding, LvsSyncDaemon
+from vrrpwatch.keepalived_conf import values
+from vrrpwatch.keepalived_conf.table import BadWord, Custom, Missing, checked, need
+from vrrpwatch.keepalived_conf.values import INT_MAX, UINT_MAX
+from vrrpwatch.keepalived_conf.words import QuoteError, Word, split_script
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptLine:
+    """A command as written: its words, and the words behind it (user and group)."""
+
+    words: tuple[str, ...]
+    trailing: tuple[str, ...]
+
+
+def _script(words: list[Word], text: str) -> ScriptLine:
+    need(words, 0)
+    try:
+        parts = split_script(text)
+        command = split_script(parts[1].text) if len(parts) > 1 else []
+    except QuoteError as error:
+        raise BadWord(words[0], str(error), "close the quotation") from None
+    if not command:
+        raise BadWord(words[0], "the command is empty")
+    return ScriptLine(tuple(each.text for each in command), tuple(each.text for each in parts[2:]))
+
+
+def _optional_script(words: list[Word], text: str) -> ScriptLine | None:
+    return _script(words, text) if words else None
+
+
+#: A command with optional user and group (notify scripts).
+NOTIFY = Custom('"COMMAND ARGUMENTS…" [USER [GROUP]]', _script, '"/bin/true up"', None)
+OPTIONAL_NOTIFY = Custom('["COMMAND ARGUMENTS…" [USER [GROUP]]]', _optional_script, '"/bin/true gone"', None)
+#: A command alone: what follows its word or quotation is lost.
+SCRIPT = Custom('"COMMAND ARGUMENTS…"', _script, '"/bin/true now"', None)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight and its direction; `reverse` None where the line says nothing."""
+
+    weight: int
+    reverse: bool | None = None
+
+
+def weight(low: int, high: int, noreverse: bool = False) -> Custom:
+    """`weight N [reverse]` within limits."""
+
+    def read(words: list[Word], text: str) -> Weight:
+        value = checked(need(words, 0), values.signed, low, high)
+        if len(words) < 2:
+            return Weight(value)
+        if words[1].text == "reverse":
+            return Weight(value, True)
+        if noreverse and words[1].text == "noreverse":
+            return Weight(value, False)
+        raise BadWord(words[1], f"'{words[1].text}' is not reverse")
+
+    return Custom(f"N ({low} to {high}) [reverse]", read, "10", str(high + 1), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class VmacLine:
+    """Parameters of use_vmac: name and MAC address in any order; `vrid_octet`: the address lacks its last octet."""
+
+    name: str = ""
+    mac: bytes | None = None
+    vrid_octet: bool = False
+
+
+def _vmac(words: list[Word], text: str) -> VmacLine:
+    name, mac, short = "", None, False
+    for word in words[:2]:
+        if ":" in word.text:
+            if mac is not None:
+                raise BadWord(word, "a second MAC address")
+            mac, short = checked(word, values.mac_address)
+        else:
+            if name:
+                raise BadWord(word, "a second interface name")
+            name = checked(word, values.interface_name)
+    return VmacLine(name, mac, short)
+
+
+USE_VMAC = Custom("[INTERFACE] [MAC-ADDRESS]", _vmac, "vrrp.51", "a-name-that-is-too-long", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class IpvlanLine:
+    """Parameters of use_ipvlan."""
+
+    name: str = ""
+    address: tuple[bytes, int] | None = None
+    mode: str = "bridge"
+
+
+def _ipvlan(words: list[Word], text: str) -> IpvlanLine:
+    name, address, mode = "", None, ""
+    for word in words:
+        if word.text in ("bridge", "private", "vepa"):
+            if mode:
+                raise BadWord(word, "a second mode")
+            mode = word.text
+            continue
+        try:
+            found = values.network(word.text)
+        except values.Rejected:
+            if name:
+                raise BadWord(word, "a second interface name") from None
+            name = checked(word, values.interface_name)
+            continue
+        if address is not None:
+            raise BadWord(word, "a second address")
+        address = found
+    return IpvlanLine(name, address, mode or "bridge")
+
+
+USE_IPVLAN = Custom(
+    "[INTERFACE] [IP-ADDRESS[/N]] [bridge|private|vepa]", _ipvlan, "10.9.0.1/24", "a-name-that-is-too-long"
+)
+
+
+def _forwarding(words: list[Word], text: str) -> Forwarding:
+    method = need(words, 0)
+    if method.text not in ("NAT", "DR", "TUN"):
+        fix = f"write {method.text.upper()}" if method.text.upper() in ("NAT", "DR", "TUN") else ""
+        raise BadWord(method, f"'{method.text}' is not NAT, DR or TUN", fix)
+    tunnel, port, checksum, at = "ipip", None, "nocsum", 1
+    while at < len(words):
+        word = words[at]
+        if word.text == "type":
+            tunnel_word = need(words, at + 1, False)
+            if tunnel_word.text not in ("ipip", "gue", "gre"):
+                raise BadWord(tunnel_word, f"'{tunnel_word.text}' is not ipip, gue or gre")
+            tunnel, at = tunnel_word.text, at + 2
+        elif word.text == "port":
+            port, at = checked(need(words, at + 1, False), values.unsigned, 1, 65535), at + 2
+        elif word.text in ("nocsum", "csum", "remcsum"):
+            checksum, at = word.text, at + 1
+        else:
+            raise BadWord(word, f"'{word.text}' is no option of a tunnel")
+    if (tunnel == "gue") != (port is not None):
+        raise BadWord(method, "a gue tunnel needs a port, and only a gue tunnel")
+    if (tunnel == "ipip" and checksum != "nocsum") or (tunnel == "gre" and checksum == "remcsum"):
+        raise BadWord(method, f"{tunnel} tunnels do not support {checksum}")
+    return Forwarding(method.text, tunnel, port, checksum)
+
+
+LVS_METHOD = Custom("NAT|DR|TUN [type {ipip|gue port PORT|gre}] [nocsum|csum|remcsum]", _forwarding, "NAT", "dr")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """ADDRESS [PORT], `fwmark N` or `group NAME`; port 0 = not given."""
+
+    address: bytes | None = None
+    port: int = 0
+    fwmark: int | None = None
+    group: str = ""
+
+
+def _port(words: list[Word], index: int) -> int:
+    if index >= len(words) or not words[index].text.strip("0"):
+        return 0
+    port: int = checked(words[index], values.unsigned, 1, 65535)
+    return port
+
+
+def _server(words: list[Word], text: str) -> Endpoint:
+    return Endpoint(checked(need(words, 0), values.socket_address), _port(words, 1))
+
+
+def _virtual_server(words: list[Word], text: str) -> Endpoint:
+    first = need(words, 0)
+    if first.text == "group":
+        return Endpoint(group=need(words, 1, False).text)
+    if first.text == "fwmark":
+        return Endpoint(fwmark=checked(need(words, 1, False), values.unsigned, 0, UINT_MAX))
+    return _server(words, text)
+
+
+SERVER = Custom("IP-ADDRESS [PORT]", _server, "10.9.0.9 80", "server.example 80", 2)
+VIRTUAL_SERVER = Custom(
+    "IP-ADDRESS [PORT] | fwmark N | group NAME", _virtual_server, "10.9.0.100 80", "www.example 80", 2
+)
+
+
+def _extra_interfaces(words: list[Word], text: str) -> tuple[int, bool]:
+    seconds, every = None, False
+    for word in words:
+        if word.text == "all":
+            every = True
+        else:
+            seconds = checked(word, values.unsigned, 0, 86400)
+    if seconds is None:
+        raise Missing(False)
+    return seconds, every
+
+
+GARP_EXTRA_IF = Custom("[all] SECONDS (0 to 86400)", _extra_interfaces, "all 100", "often")
+
+
+def _timeouts(words: list[Word], text: str) -> tuple[tuple[str, int], ...]:
+    if len(words) < 2:
+        raise Missing(False)
+    found: list[tuple[str, int]] = []
+    for at in range(0, len(words), 2):
+        if words[at].text not in ("tcp", "tcpfin", "udp"):
+            raise BadWord(words[at], f"'{words[at].text}' is not tcp, tcpfin or udp")
+        found.append((words[at].text, checked(need(words, at + 1, False), values.unsigned, 0, 86400 * 31)))
+    return tuple(found)
+
+
+LVS_TIMEOUTS = Custom("[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]", _timeouts, "tcp 900 udp 300", "icmp 5")
+
+
+def _sync_daemon(words: list[Word], text: str) -> LvsSyncDaemon:
+    name = need(words, 0, False)
+    if len(name.text) > 15:
+        raise BadWord(name, f"interface name '{name.text}' is longer than 15 characters")
+    known = {
+        "inst": "instance",
+        "id": "sync_id",
+        "maxlen": "max_length",
+        "port": "port",
+        "ttl": "ttl",
+        "group": "group",
+    }
+    limits = {"id": (0, 255), "maxlen": (1, 65507), "port": (1, 65535), "ttl": (1, 255)}
+    found: dict[str, Any] = {}
+    at = 1
+    while at < len(words):
+        option = words[at].text
+        if option not in known:
+            if at == 1:
+                found["instance"], at = option, 2
+                continue
+            raise BadWord(words[at], f"'{option}' is no option of lvs_sync_daemon")
+        value = need(words, at + 1, False)
+        if option in limits:
+            found[known[option]] = checked(value, values.unsigned, *limits[option])
+        elif option == "group":
+            found["group"] = checked(value, values.socket_address)
+            if not values.is_multicast(found["group"]):
+                raise BadWord(value, f"{value.text} is not a multicast address")
+        else:
+            found["instance"] = value.text
+        at += 2
+    return LvsSyncDaemon(name.text, **found)
+
+
+LVS_SYNC_DAEMON = Custom(
+    "INTERFACE [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP-ADDRESS]",
+    _sync_daemon,
+    "eth0 id 51",
+    "eth0 inst VI_1 id 300",
+)
+
+
+def _smtp_server(words: list[Word], text: str) -> tuple[str, int]:
+    host = need(words, 0)
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]+", host.text) and not host.text.startswith("<"):
+        raise BadWord(host, f"'{host.text}' is neither an address nor a host name")
+    return host.text, checked(words[1], values.unsigned, 1, 65535) if len(words) > 1 else 25
+
+
+SMTP_SERVER = Custom("ADDRESS|HOST [PORT]", _smtp_server, "127.0.0.1 25", "**", 2)
+
+_UMASK = {f"I{right}{who}" for right in "RWX" for who in ("USR", "GRP", "OTH")}
+
+
+def _umask(words: list[Word], text: str) -> int:
+    word = need(words, 0)
+    if word.text[:1].isdigit():
+        if len(words) > 1:
+            raise BadWord(words[1], "one number only")
+        return int(checked(word, values.unsigned_any_base, 0, 0o777))
+    bits = 0
+    for name in " ".join(each.text for each in words).replace("|", " ").split():
+        if name not in _UMASK:
+            raise BadWord(word, f"'{name}' is not one of IRUSR … IXOTH")
+        bits |= {"R": 4, "W": 2, "X": 1}[name[1]] << {"USR": 6, "GRP": 3, "OTH": 0}[name[2:]]
+    return bits
+
+
+UMASK = Custom("NUMBER | BITS joined by |", _umask, "022", "IALL")
+
+
+def _user(words: list[Word], text: str) -> tuple[str, str]:
+    return need(words, 0).text, words[1].text if len(words) > 1 else ""
+
+
+USER = Custom("USER [GROUP]", _user, "root", None, 2)
+
+
+def _fifo(words: list[Word], text: str) -> tuple[str, str, str]:
+    return need(words, 0, False).text, *(_user(words[1:], text) if len(words) > 1 else ("", ""))
+
+
+FIFO = Custom("PATH [USER [GROUP]]", _fifo, "/run/vrrp.fifo", "", 3)
+
+
+def _cpus(words: list[Word], text: str) -> tuple[int, ...]:
+    need(words, 0, False)
+    return tuple(checked(word, values.signed, 0, 4095) for word in words)
+
+
+CPUS = Custom("CPU…", _cpus, "0", "first")
+
+
+def _rx_policy(words: list[Word], text: str) -> str:
+    need(words, 0, False)
+    policy = ""
+    for word in words:
+        if word.text.upper() in ("MTU", "ADVERT"):
+            if policy and policy != word.text.upper():
+                raise BadWord(word, "only one of MTU, ADVERT and a number can hold")
+            policy = word.text.upper()
+        else:
+            policy = str(checked(word, values.unsigned, 0, UINT_MAX))
+    return policy
+
+
+RX_POLICY = Custom("MTU|ADVERT|OCTETS", _rx_policy, "MTU", "plenty")
+
+
+def _words(words: list[Word], text: str) -> tuple[str, ...]:
+    return tuple(word.text for word in words)
+
+
+#: Any words; what they mean is not looked into.
+WORDS = Custom("WORD…", _words, "a b", None)
+
+
+def _some_words(words: list[Word], text: str) -> tuple[str, ...]:
+    need(words, 0, True)
+    return _words(words, text)
+
+
+SOME_WORDS = Custom("WORD…", _some_words, "sshd -D", None)
+
+
+def _init_file(words: list[Word], text: str) -> tuple[int, bool]:
+    value, overwrite = 0, False
+    for word in words:
+        if word.text == "overwrite":
+            overwrite = True
+        elif re.match(r"-?[0-9]", word.text):
+            value = checked(word, values.signed, -254, 254)
+        else:
+            raise BadWord(word, f"'{word.text}' is neither a number nor overwrite")
+    return value, overwrite
+
+
+INIT_FILE = Custom("[N] [overwrite]", _init_file, "0 overwrite", "empty", 2)
+
+
+def _status_codes(words: list[Word], text: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for word in words:
+        match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", word.text)
+        low, high = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (0, 0)
+        if not 100 <= low <= high <= 599:
+            raise BadWord(word, f"'{word.text}' is no HTTP status or range of 100 to 599")
+        found.append((low, high))
+    return tuple(found)
+
+
+STATUS_CODES = Custom("CODE|LOW-HIGH…", _status_codes, "200-299 301", "600")
+
+
+def _digest(words: list[Word], text: str) -> str:
+    word = need(words, 0)
+    if not re.fullmatch(r"[0-9A-Fa-f]{32}", word.text):
+        raise BadWord(word, f"an MD5 digest has 32 hexadecimal digits, '{word.text}' has not")
+    return word.text
+
+
+DIGEST = Custom("32-HEX-DIGITS", _digest, "9b3a0c85a887a256d6939da88aabd8cd", "9b3a", 1)
+
+
+def hex_string(wildcards: bool) -> Custom:
+    """Octets in hexadecimal with blanks; in a reply x stands for any digit."""
+    digits = "[0-9A-Fa-fxX \t]+" if wildcards else "[0-9A-Fa-f \t]+"
+
+    def read(words: list[Word], text: str) -> str:
+        joined = " ".join(word.text for word in words)
+        if not words and wildcards:
+            return ""
+        need(words, 0, False)
+        if not re.fullmatch(digits, joined):
+            raise BadWord(words[0], f"'{joined}' is not hexadecimal")
+        return joined
+
+    return Custom("[HEX…]" if wildcards else "HEX…", read, "ab cd", "zz")
+
+
+def _dns_name(words: list[Word], text: str) -> str:
+    word = need(words, 0)
+    if ".." in word.text or (word.text.startswith(".") and word.text != "."):
+        raise BadWord(word, f"'{word.text}' has an empty label")
+    return word.text
+
+
+DNS_NAME = Custom("DOMAIN", _dns_name, "example.org", "a..b", 1)
+
+
+def _granularity(words: list[Word], text: str) -> int:
+    word = need(words, 0)
+    if "." in word.text:
+        packed: bytes = checked(word, values.address)
+        return int.from_bytes(packed).bit_count()
+    return int(checked(word, values.unsigned, 1, 128))
+
+
+GRANULARITY = Custom("NETMASK|PREFIX-LENGTH", _granularity, "255.255.255.0", "wide", 1)
+
+
+def _include_check(words: list[Word], text: str) -> tuple[str, ...]:
+    for index, word in enumerate(words):
+        if word.text.lstrip("+-") not in ("read", "readable", "match", "wildcard_match", "brace_match"):
+            raise BadWord(word, f"'{word.text}' is not readable, match, wildcard_match or brace_match")
+        if index and word.text[0] not in "+-":
+            raise BadWord(word, f"'{word.text}' needs + or -")
+    return _words(words, text)
+
+
+INCLUDE_CHECK = Custom("[[+|-]CHECK…]", _include_check, "match", "perhaps")
+
+
+def _rt_priority(words: list[Word], text: str) -> int:
+    return min(99, max(1, int(checked(need(words, 0, False), values.signed, 1, 99))))
+
+
+RT_PRIORITY = Custom("N (1 to 99)", _rt_priority, "50", "100", 1)
+
+
+def _auth_pass(words: list[Word], text: str) -> str:
+    return need(words, 0).text
+
+
+AUTH_PASS = Custom("PASSWORD (8 octets count)", _auth_pass, "s3cret", "longer-than-eight", 1)
+
+
+def _bfd_hops(words: list[Word], text: str) -> int:
+    return int(checked(need(words, 0), values.signed, -1, 255))
+
+
+BFD_MAX_HOPS = Custom("N (-1 to 255)", _bfd_hops, "1", "256", 1)
+LIMIT = INT_MAX

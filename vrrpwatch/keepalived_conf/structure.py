@@ -1,0 +1,450 @@
+"""From logical lines to a tree of blocks, twice: as the author meant it, and as keepalived's parser walks.
+
+keepalived does not skip a block that it does not know: the block's `}` closes the block around it, and what follows is
+read in the wrong place. The tree skips such a block, so that the rest keeps its meaning; a second walk (`walk`) imitates
+keepalived, and where the two disagree, the finding that began it covers all lines that keepalived misreads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
+from vrrpwatch.keepalived_conf.lines import LogicalLine
+from vrrpwatch.keepalived_conf.table import Keyword, Level
+from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
+from vrrpwatch.keepalived_conf.words import Word, split
+
+
+@dataclass(slots=True)
+class Line:
+    """A logical line with its words."""
+
+    at: LogicalLine
+    words: list[Word]
+
+    @property
+    def head(self) -> str:
+        return self.words[0].text
+
+
+@dataclass(slots=True)
+class Node:
+    """One keyword with its words; a block has children or values."""
+
+    line: Line
+    level: Level
+    keyword: Keyword | None
+    children: list[Node] = field(default_factory=list)
+    values: list[Line] = field(default_factory=list)
+    end_line: int = 0
+
+    @property
+    def parameters(self) -> list[Word]:
+        return self.line.words[1:]
+
+
+#: Where the parser stands: the index of the line that opened the innermost block, and what kind of block it is.
+Context = tuple[int, str]
+
+
+@dataclass(slots=True)
+class _Frame:
+    index: int
+    level: Level
+    node: Node
+    kind: str = "block"  # block, stray (braces without a block keyword)
+    needs_brace: bool = True
+
+    @property
+    def context(self) -> Context:
+        return self.index, self.kind
+
+
+def prepare(lines: list[LogicalLine], collector: Collector) -> list[Line]:
+    """Split every line into words; a quotation mark without a partner is told, empty lines go."""
+    result = []
+    for at in lines:
+        words, open_quote = split(at.text)
+        if open_quote is not None:
+            column = at.column_at(open_quote)
+            collector.add(
+                Finding(
+                    at.file, at.line, column, at.line, Severity.ERROR, "quote-unmatched",
+                    'this " has no partner; keepalived drops it and what follows', 'close the quotation with "', 5,
+                )
+            )  # fmt: skip
+        if words:
+            result.append(Line(at, words))
+    return result
+
+
+class TreeBuilder:
+    """Builds the tree as meant, with one finding per mistake of structure."""
+
+    def __init__(self, lines: list[Line], root: Level, collector: Collector) -> None:
+        self._lines = lines
+        self._root_level = root
+        self._collector = collector
+        first = lines[0] if lines else Line(LogicalLine("", "", 1, 1), [Word("", 0)])
+        self.root = Node(first, root, None)
+        self._stack = [_Frame(-1, root, self.root, needs_brace=False)]
+        self.contexts: list[Context] = [(-1, "block")] * len(lines)
+        self.told: list[tuple[int, Finding]] = []  # structural findings with the line's index
+        braces = [line.at.text for line in lines if line.at.text in "{}"]
+        self._unclosed = braces.count("{") > braces.count("}")
+
+    # -- findings ------------------------------------------------------------------------------------------------
+
+    def _tell(self, index: int, last: int, severity: Severity, code: str, message: str, fix: str, exit_code: int = 5) -> None:
+        at, end = self._lines[index].at, self._lines[last].at
+        end_line = end.line if end.file == at.file and end.line > at.line else at.line
+        column = at.column_at(self._lines[index].words[0].offset)
+        finding = Finding(at.file, at.line, column, end_line, severity, code, message, fix, exit_code)
+        self.told.append((index, finding))
+        self._collector.add(finding)
+
+    def _where(self, frame: _Frame) -> str:
+        words = frame.node.line.words
+        name = f" {words[1].text}" if len(words) > 1 else ""
+        return f"{words[0].text}{name}" if frame.index >= 0 else "the top level"
+
+    # -- walking -------------------------------------------------------------------------------------------------
+
+    def build(self) -> Node:
+        """The tree; every line is in it or in a finding."""
+        index, count = 0, len(self._lines)
+        while index < count:
+            index = self._step(index)
+        self._finish()
+        return self.root
+
+    def _step(self, index: int) -> int:
+        line, frame = self._lines[index], self._stack[-1]
+        self.contexts[index] = frame.context
+        head = line.at.text if line.at.text in "{}" else line.head
+        if frame.needs_brace:
+            frame.needs_brace = False
+            if head == "{":
+                return index + 1
+            self._missing_open(index, frame)
+        elif head == "{":
+            self._stray_open(index, frame)
+            return index + 1
+        if head == "}":
+            return self._close(index)
+        keyword = frame.level.get(head)
+        if keyword is None:
+            return self._unknown(index, frame)
+        node = Node(line, frame.level, keyword, end_line=line.at.line)
+        frame.node.children.append(node)
+        if keyword.level is not None:
+            self._stack.append(_Frame(index, keyword.level, node))
+        elif keyword.values:
+            return self._value_block(index, node)
+        return index + 1
+
+    def _close(self, index: int) -> int:
+        if len(self._stack) > 1:
+            frame = self._stack.pop()
+            frame.node.end_line = self._lines[index].at.line
+        elif index and self.told and self.told[-1][0] == index - 1 and self.told[-1][1].code == "brace-extra":
+            self._grow(len(self.told) - 1, index)
+        else:
+            self._tell(
+                index, index, Severity.ERROR, "brace-extra", "this } closes nothing",
+                "remove it, or look above for a block that was closed too early",
+            )  # fmt: skip
+        return index + 1
+
+    def _missing_open(self, index: int, frame: _Frame) -> None:
+        self._tell(
+            index, index, Severity.ERROR, "brace-missing",
+            f"{self._where(frame)} is a block, but no {{ follows", f"write {{ after {self._where(frame)}",
+        )  # fmt: skip
+
+    def _stray_open(self, index: int, frame: _Frame) -> None:
+        before = frame.node.children[-1].line if frame.node.children else None
+        name = before.head if before is not None else self._where(frame)
+        self._tell(
+            index, index, Severity.ERROR, "brace-unexpected",
+            f"{name} takes no block; keepalived ignores the {{, and its }} closes {self._where(frame)} too early",
+            "remove the braces, one keyword per line",
+        )  # fmt: skip
+        self._stack.append(_Frame(index, frame.level, frame.node, "stray", needs_brace=False))
+
+    # -- what is not known ---------------------------------------------------------------------------------------
+
+    def _opens_block(self, index: int) -> bool:
+        return index + 1 < len(self._lines) and self._lines[index + 1].at.text == "{"
+
+    def _starts_top_block(self, index: int) -> bool:
+        keyword = self._root_level.get(self._lines[index].head)
+        return keyword is not None and keyword.is_block and self._opens_block(index)
+
+    def _unknown(self, index: int, frame: _Frame) -> int:
+        line = self._lines[index]
+        outer = self._outer_frame(index)
+        if outer is not None:
+            self._unclosed_before(index, outer)
+            return index
+        keyword = Node(line, frame.level, None, end_line=line.at.line)
+        frame.node.children.append(keyword)
+        if not self._opens_block(index):
+            self._tell(index, index, Severity.ERROR, "unknown-keyword", *self._advice(line, frame, ""))
+            return index + 1
+        stop = self._matching(index + 1)
+        for at in range(index + 1, min(stop + 1, len(self._lines))):
+            self.contexts[at] = (index, "unknown")
+        last = min(stop, len(self._lines) - 1)
+        keyword.end_line = self._lines[last].at.line
+        self._tell(index, last, Severity.ERROR, "unknown-block", *self._advice(line, frame, " block"))
+        return stop + 1
+
+    def _outer_frame(self, index: int) -> int | None:
+        """The depth to fall back to when a keyword belongs further out, because a `}` is missing; None otherwise."""
+        if len(self._stack) == 1:
+            return None
+        if self._starts_top_block(index):
+            return 1
+        if not self._unclosed:
+            return None
+        name = self._lines[index].head
+        for depth in range(len(self._stack) - 1, 1, -1):
+            if self._stack[depth - 1].level.get(name) is not None:
+                return depth
+        return None
+
+    def _unclosed_before(self, index: int, depth: int) -> None:
+        """Close all blocks down to a depth, with one finding."""
+        inner = self._stack[depth]
+        opened = self._lines[inner.index].at.line
+        self._tell(
+            index, index, Severity.ERROR, "brace-not-closed",
+            f"{self._where(inner)} (line {opened}) is not closed before {self._lines[index].head}; "
+            "keepalived reads on inside of it",
+            f"write }} before line {self._lines[index].at.line}",
+        )  # fmt: skip
+        for frame in self._stack[depth:]:
+            frame.node.end_line = self._lines[max(0, index - 1)].at.line
+        del self._stack[depth:]
+        self._unclosed = False
+
+    def _matching(self, index: int) -> int:
+        """The index of the `}` that closes the `{` at an index; one before a top-level block where none does."""
+        depth = 0
+        for at in range(index, len(self._lines)):
+            text = self._lines[at].at.text
+            if text == "{":
+                depth += 1
+            elif text == "}":
+                depth -= 1
+                if depth == 0:
+                    return at
+            elif self._unclosed and at > index and self._starts_top_block(at):
+                return at - 1
+        return len(self._lines) - 1
+
+    def _advice(self, line: Line, frame: _Frame, kind: str) -> tuple[str, str]:
+        """Message and fix for a keyword that its block does not know."""
+        name = line.head
+        place = frame.level.name
+        lost = "; keepalived reads the block's content as if it stood outside" if kind else "; the line is ignored"
+        message = f"keepalived knows no{kind} '{name}' in {place}{lost}"
+        former = FORMER.get((place, name)) or FORMER_ANYWHERE.get(name)
+        if former:
+            return f"{place} has no '{name}' (any more); the line is ignored" if not kind else message, former
+        if "\xa0" in name or "\ufeff" in name or "\u3000" in name:
+            return message, "there is an invisible character (no-break space) before it: type the blanks anew"
+        if name.lower() != name and frame.level.get(name.lower()):
+            return message, f"write {name.lower()}"
+        homes = [each for each in _homes(self._root_level, name) if each != place]
+        close = get_close_matches(name, frame.level.names(), 1, 0.75) if len(name) < 60 else []
+        if close and not homes:
+            return message, f"did you mean {close[0]}?"
+        if homes:
+            return message, f"it belongs into {' or '.join(homes[:3])}"
+        return message, "remove it, or correct its name"
+
+    # -- blocks of values ----------------------------------------------------------------------------------------
+
+    def _value_block(self, index: int, node: Node) -> int:
+        own = 2 if node.keyword is not None and node.keyword.values == "server_group" else 1
+        extra = node.line.words[own:]
+        opened = self._opens_block(index)
+        if extra and not opened:
+            node.values.append(Line(node.line.at, extra))
+            words = " ".join(each.text for each in extra)
+            self._tell(
+                index, index, Severity.ERROR, "brace-missing",
+                f"{node.line.head} takes its values in braces; keepalived takes the following lines for its values",
+                f"write {node.line.head} {{ {words} }}",
+            )  # fmt: skip
+            return index + 1
+        if extra:
+            self._tell(
+                index, index, Severity.ERROR, "words-before-brace",
+                f"'{extra[0].text}' between {node.line.head} and {{ is ignored", "move it into the braces",
+            )  # fmt: skip
+        at = index + 2
+        if not opened:
+            self._missing_open(min(index + 1, len(self._lines) - 1), _Frame(index, node.level, node))
+            at = index + 1
+        return self._values(index, at, node)
+
+    def _values(self, index: int, at: int, node: Node) -> int:
+        """Read value lines from `at` to the closing brace; gives the index behind it."""
+        context = (index, "values")
+        for skipped in range(index + 1, min(at, len(self._lines))):
+            self.contexts[skipped] = context
+        while at < len(self._lines):
+            line = self._lines[at]
+            if line.at.text == "}":
+                self.contexts[at] = context
+                node.end_line = line.at.line
+                return at + 1
+            if self._ends_values(at, node):
+                opened = node.line.at.line
+                self._tell(
+                    at, at, Severity.ERROR, "brace-not-closed",
+                    f"{node.line.head} (line {opened}) is not closed before {line.head}; keepalived takes it for a value",
+                    f"write }} before line {line.at.line}",
+                )  # fmt: skip
+                self._unclosed = False
+                return at
+            self.contexts[at] = context
+            if line.at.text == "{":
+                stop = self._matching(at)
+                self._tell(
+                    at, min(stop, len(self._lines) - 1), Severity.ERROR, "brace-unexpected",
+                    f"no block can stand in {node.line.head}", "remove it, or close the braces before it",
+                )  # fmt: skip
+                for inner in range(at, min(stop + 1, len(self._lines))):
+                    self.contexts[inner] = (at, "unknown")
+                at = stop + 1
+                continue
+            node.values.append(line)
+            at += 1
+        self._never_closed(index)
+        return at
+
+    def _ends_values(self, at: int, node: Node) -> bool:
+        """Whether a line among values is the beginning of the next keyword: a closing brace was forgotten."""
+        name = self._lines[at].head
+        known = node.level.get(name)
+        if known is not None and (self._opens_block(at) or self._unclosed):
+            return True
+        return self._starts_top_block(at)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _never_closed(self, index: int) -> None:
+        frame = _Frame(index, self._root_level, Node(self._lines[index], self._root_level, None))
+        self._tell(
+            index, index, Severity.ERROR, "brace-not-closed",
+            f"{self._where(frame)} is never closed", "write } at its end",
+        )  # fmt: skip
+
+    def _finish(self) -> None:
+        for frame in self._stack[1:]:
+            frame.node.end_line = self._lines[-1].at.line
+        if len(self._stack) > 1:
+            self._never_closed(self._stack[-1].index)
+        self._cover_misread()
+
+    def _grow(self, which: int, last: int) -> None:
+        """Extend a structural finding to a later line of its file."""
+        index, old = self.told[which]
+        at = self._lines[last].at
+        if at.file == old.file and at.line > old.end_line:
+            new = replace(old, end_line=at.line)
+            self.told[which] = (index, new)
+            self._collector.replace(old, new)
+
+    def _cover_misread(self) -> None:
+        """Let findings cover every line that keepalived reads in another place than meant, or complains of."""
+        contexts, complaints = walk(self._lines, self._root_level)
+        at, count, which = 0, len(self._lines), 0
+        while at < count:
+            if contexts[at] == self.contexts[at] and at not in complaints:
+                at += 1
+                continue
+            start = at
+            while at < count and (contexts[at] != self.contexts[at] or at in complaints):
+                at += 1
+            while which < len(self.told) and self.told[which][0] < start - 1:
+                which += 1
+            self._cover(start, at - 1, which)
+
+    def _cover(self, start: int, last: int, which: int) -> None:
+        if which < len(self.told) and self.told[which][0] <= last:
+            self._grow(which, last)
+            return
+        earlier = [place for place, (index, _) in enumerate(self.told) if index < start]
+        if earlier and self.told[earlier[-1]][1].file == self._lines[start].at.file:
+            self._grow(earlier[-1], last)
+            return
+        self._tell(
+            start, last, Severity.ERROR, "misread-lines", "keepalived reads these lines in another block than meant",
+            "check the braces above",
+        )  # fmt: skip
+
+
+def _homes(level: Level, name: str) -> list[str]:
+    """The names of all levels that know a keyword."""
+    found: list[str] = []
+    pending = [level]
+    while pending:
+        current = pending.pop(0)
+        for row in current.rows:
+            if row.name == name and current.name not in found:
+                found.append(current.name)
+            if row.level is not None:
+                pending.append(row.level)
+    return found
+
+
+def walk(lines: list[Line], root: Level) -> tuple[list[Context], set[int]]:
+    """How keepalived's parser goes through the lines: where it stands at each, and which ones it complains of."""
+    contexts: list[Context] = []
+    complaints: set[int] = set()
+    stack: list[tuple[Level, Context]] = [(root, (-1, "block"))]
+    needs_brace, values = False, -1  # values: index of the open value block
+    wants_open = False
+    for index, line in enumerate(lines):
+        text = line.at.text
+        head = text if text in ("{", "}") else line.head
+        if values >= 0:
+            contexts.append((values, "values"))
+            if wants_open and head == "{":
+                wants_open = False
+                continue
+            wants_open = False
+            if head == "}":
+                values = -1
+            elif head == "{":
+                complaints.add(index)
+            continue
+        level, context = stack[-1]
+        contexts.append(context)
+        if needs_brace:
+            needs_brace = False
+            if head == "{" and len(stack) > 1:
+                continue
+            complaints.add(index)
+        elif head == "{":
+            complaints.add(index)
+            continue
+        if head == "}" and len(stack) > 1:
+            stack.pop()
+            continue
+        keyword = level.get(head)
+        if keyword is None:
+            complaints.add(index)
+        elif keyword.level is not None:
+            stack.append((keyword.level, (index, "block")))
+            needs_brace = True
+        elif keyword.values:
+            values, wants_open = index, True
+    return contexts, complaints
