@@ -249,4 +249,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     from vrrpwatch.commands.outcome import run_to_exit
 
-    run_to_exit(app, sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    command = typer.main.get_command(app)
+    name = next((word for word in words if word in getattr(command, "commands", ())), "")
+    # standalone_mode=False: errors become one line instead of being printed over several with exit code 2
+    run_to_exit(lambda: command.main(args=words, prog_name="vrrpwatch", standalone_mode=False), name)

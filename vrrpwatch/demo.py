@@ -146,7 +146,8 @@ def _split(observer: Observer, second: Host, narrator: Narrator) -> None:
     episode = _open_episode(judgement)
     assert episode is not None
     assert episode.confirmed is not None
-    judgement = observer.until(lambda one: _proved(one, episode.confirmed or 0.0), "the cause")
+    confirmed = episode.confirmed
+    judgement = observer.until(lambda one: _proved(one, confirmed), "the cause")
     episode = _open_episode(judgement) or episode
     narrator.say(f"SPLIT BRAIN. Both answer for {VIP}; vrrpwatch says:")
     narrator.more(_line(judgement))

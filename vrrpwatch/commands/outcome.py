@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
-
-import typer
 
 from vrrpcore.errors import VrrpwatchError
 
@@ -21,12 +19,11 @@ INTERRUPTED: Final = 130  # 128 + SIGINT
 BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 
 
-def run_to_exit(app: typer.Typer, words: Sequence[str]) -> NoReturn:
-    """Run a typer application and leave the process with the right exit code."""
-    plugin = command_of(app, words) in PLUGINS
+def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
+    """Run the command line (`name` is its command) and leave the process with the right exit code."""
+    plugin = name in PLUGINS
     try:
-        # standalone_mode=False: errors come here instead of being printed over several lines with exit code 2
-        code = typer.main.get_command(app).main(args=list(words), prog_name="vrrpwatch", standalone_mode=False)
+        code = command()
         sys.stdout.flush()
     except VrrpwatchError as error:
         code = _code_of(error, plugin)
@@ -43,13 +40,6 @@ def run_to_exit(app: typer.Typer, words: Sequence[str]) -> NoReturn:
     except Exception as error:  # noqa: BLE001 (Click's exceptions have no home that every typer shares)
         code = _click_error(error, plugin)
     raise SystemExit(code if isinstance(code, int) else 0)
-
-
-def command_of(app: typer.Typer, words: Sequence[str]) -> str:
-    """The first word that is a command's name; empty without one."""
-    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    names |= {group.name or "" for group in app.registered_groups}
-    return next((word for word in words if word in names), "")
 
 
 def _code_of(error: VrrpwatchError, plugin: bool) -> int:
