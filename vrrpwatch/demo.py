@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vrrpcore.verdict import Episode, Judgement
+from vrrpexporters.report import words
 from vrrpwatch import __version__
 from vrrpwatch.lab import (
     Host,
@@ -124,21 +125,21 @@ def _show(lab: Lab, make: Callable[[Host, str], Router], name: str, narrator: Na
             make(host, keepalived_config(VRID, priority, [f"{VIP}/24"]))
             narrator.more(f"{host.short}: {host.addresses()[0]}, VRID {VRID}, priority {priority}")
         _steady(observer, first, second, narrator)
-        _split(observer, second, narrator)
+        _split(observer, first, second, narrator)
         _heal(observer, first, second, narrator)
     finally:
         observer.close()
-    narrator.say("that is what `vrrpwatch check -i IF` says on your network, and `vrrpwatch watch` to Prometheus")
+    narrator.say("on your network: `vrrpwatch check -i IF` says this once, `vrrpwatch watch` tells Prometheus always")
 
 
 def _steady(observer: Observer, first: Host, second: Host, narrator: Narrator) -> None:
     judgement = observer.until(_masters_are("10.9.0.1"), "router-1 to be the one master")
     narrator.say("one master, as it must be:")
     narrator.more(_line(judgement))
-    narrator.more(f"{VIP} is on router-1: {VIP in first.addresses()}, on router-2: {VIP in second.addresses()}")
+    narrator.more(_whereabouts(first, second))
 
 
-def _split(observer: Observer, second: Host, narrator: Narrator) -> None:
+def _split(observer: Observer, first: Host, second: Host, narrator: Narrator) -> None:
     narrator.say("a firewall rule on router-2 now drops VRRP (nft: meta l4proto vrrp drop, on input) ...")
     second.drop_vrrp("input")
     before = time.time()
@@ -149,15 +150,17 @@ def _split(observer: Observer, second: Host, narrator: Narrator) -> None:
     confirmed = episode.confirmed
     judgement = observer.until(lambda one: _proved(one, confirmed), "the cause")
     episode = _open_episode(judgement) or episode
-    narrator.say(f"SPLIT BRAIN. Both answer for {VIP}; vrrpwatch says:")
+    narrator.say(f"SPLIT BRAIN, {VIP} is on both. vrrpwatch says:")
     narrator.more(_line(judgement))
+    narrator.more(_whereabouts(first, second))
     latency = (episode.confirmed or 0.0) - episode.start
     narrator.more(f"router-2 became master {episode.start - before:.1f} s after the rule; adverts come every 1 s;")
     narrator.more(f"the split was confirmed {latency:.2f} s after it began")
+    narrator.more("evidence:")
     for sentence in episode.evidence:
         narrator.more(f"- {sentence}")
-    if episode.remedy:
-        narrator.more(f"remedy: {episode.remedy}")
+    for index, line in enumerate(words.remedy_lines(episode.remedy)):
+        narrator.more(f"  {line}" if index else f"remedy: {line}")
     narrator.more(f"router-2's rule has eaten {second.dropped().get('input', 0)} adverts so far")
 
 
@@ -170,7 +173,7 @@ def _heal(observer: Observer, first: Host, second: Host, narrator: Narrator) -> 
     observer.until(lambda _: VIP not in second.addresses(), "router-2 to give the address back")
     narrator.say("healed, one master again:")
     episodes = [row for row in healed.routers[0].episodes if row.cls == "split_brain"]
-    narrator.more(f"router-1 has {VIP}: {VIP in first.addresses()}, router-2: {VIP in second.addresses()}")
+    narrator.more(_whereabouts(first, second))
     for row in episodes:
         narrator.more(f"the episode stays on record: {row.cls}, {row.cause} ({row.confidence}), {row.seconds:.1f} s")
 
@@ -178,9 +181,15 @@ def _heal(observer: Observer, first: Host, second: Host, narrator: Narrator) -> 
 def _line(judgement: Judgement) -> str:
     """What is so now, for the one router of the demo."""
     row = judgement.routers[0]
-    masters = ", ".join(f"{one.source} (priority {one.priority})" for one in row.masters if one.claim == "live")
-    cause = f": {row.now.cause}" if row.now.cause else ""
-    return f"vrid {row.vrid}/{row.family} on {row.segment}: {row.now.cls}{cause}; masters: {masters}"
+    episode = _open_episode(judgement)
+    names = episode.masters if episode else [one.source for one in row.masters if one.claim == "live"]
+    said = words.finding(row.now.cls, row.now.cause)
+    return f"{words.place(row.vrid, row.family, row.segment)}: {said}; {' and '.join(names)}"
+
+
+def _whereabouts(*hosts: Host) -> str:
+    """Who has the virtual address on its interface, as `ip addr` there would say."""
+    return "; ".join(f"{host.short} {'has' if VIP in host.addresses() else 'does not have'} {VIP}" for host in hosts)
 
 
 def _masters_are(*sources: str) -> Callable[[Judgement], bool]:

@@ -249,7 +249,7 @@ def _episode(row: RouterVerdict, judgements: Sequence[Judgement]) -> Episode:
 
 
 def ask_prometheus(url: str) -> Judgement:
-    """The fleet's verdict from Prometheus: the worst present class of each group over all sensors, and firing alerts."""
+    """The fleet's verdict from Prometheus: the worst present class of each group over all sensors, and alerts."""
     base = (url if "//" in url else f"http://{url}").rstrip("/")
     rows = _query(base, "vrrpwatch_verdict_info == 1")
     live: dict[Key, int] = {}

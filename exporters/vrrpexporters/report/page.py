@@ -143,7 +143,7 @@ def _episode(row: Episode) -> str:
     if row.candidates:
         lines.append(f"<p>candidates: {_text(', '.join(row.candidates))}</p>")
     if row.remedy:
-        lines.append("<pre>" + "\n".join(_text(line) for line in row.remedy.splitlines()) + "</pre>")
+        lines.append("<pre>" + "\n".join(_text(line) for line in words.remedy_lines(row.remedy)) + "</pre>")
     return "".join(lines)
 
 

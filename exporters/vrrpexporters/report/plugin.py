@@ -171,6 +171,6 @@ def _episode_lines(episode: Episode) -> list[str]:
     if episode.remedy:
         lines += [
             f"  remedy: {line}" if not index else f"    {line}"
-            for index, line in enumerate(episode.remedy.splitlines())
+            for index, line in enumerate(words.remedy_lines(episode.remedy))
         ]
     return lines

@@ -115,7 +115,7 @@ def _episode(row: Episode, colour: bool) -> list[str]:
     lines += [f"    - {words.printable(sentence)}" for sentence in row.evidence]
     if row.candidates:
         lines.append(f"    candidates: {', '.join(row.candidates)}")
-    for index, line in enumerate(row.remedy.splitlines()):
+    for index, line in enumerate(words.remedy_lines(row.remedy)):
         lines.append(f"    {'remedy: ' if not index else '        '}{words.printable(line)}")
     return lines
 

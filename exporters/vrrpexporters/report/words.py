@@ -73,6 +73,11 @@ def master(row: MasterRow) -> str:
     return f"{printable(row.source)} (prio {row.priority})"
 
 
+def remedy_lines(remedy: str) -> list[str]:
+    """A remedy's lines; its alternatives (nft, iptables, firewalld), joined by ` | `, one a line."""
+    return [part for line in remedy.splitlines() for part in line.split(" | ") if part]
+
+
 def plural(count: int, noun: str) -> str:
     """`1 frame`, `2 frames`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
