@@ -176,6 +176,5 @@ def give_to_owner(root: str, home: str) -> None:
     owner = os.stat(root)
     if os.geteuid() != 0 or owner.st_uid == 0 or Path(home).parent != Path(root):
         return
-    for folder, _, files in os.walk(home):
-        for name in (folder, *(os.path.join(folder, file) for file in files)):
-            os.lchown(name, owner.st_uid, owner.st_gid)
+    for path in (Path(home), *Path(home).rglob("*")):
+        os.lchown(path, owner.st_uid, owner.st_gid)

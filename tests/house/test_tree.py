@@ -1,0 +1,101 @@
+"""What must hold for every file of the project."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+CODE = ("core", "exporters", "vrrpwatch", "requirements")
+MOST_LINES = 400
+LONGEST_FUNCTION = 60
+#: No registry's host name and no path of somebody's machine. Written apart, so that this file does not hold them.
+UNWANTED = re.compile(
+    r"(py" r"pi|python" r"hosted|npm" r"js)\.(org|com)|/(wo" r"rk/(main|shared)|tmp/co" r"ord|ro" r"ot/\.pyenv)"
+)
+
+
+@cache
+def tracked() -> list[Path]:
+    """The project's files as git lists them; a run from an unpacked archive has no such list."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    try:
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs git and a clone")
+    return [path for name in result.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def modules() -> list[Path]:
+    return [path for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def locked(kind: str) -> dict[str, str]:
+    """Name -> version of what a layer installs on Linux."""
+    text = (ROOT / "requirements" / f"{kind}.txt").read_text()
+    rows = re.findall(r"^([a-z0-9.-]+)==(\S+)(.*)$", text, flags=re.MULTILINE)
+    return {name: version for name, version, rest in rows if "win32" not in rest}
+
+
+def test_no_registry_and_no_machine_is_named_anywhere() -> None:
+    hits = [
+        f"{path.relative_to(ROOT)}: {found.group()}"
+        for path in tracked()
+        if (found := UNWANTED.search(path.read_bytes().decode(errors="replace")))
+    ]
+    assert not hits
+
+
+def test_the_pattern_finds_what_it_is_for() -> None:
+    assert UNWANTED.search("https://" + "pypi_org/simple")
+    assert UNWANTED.search("cd /here/main")
+    assert not UNWANTED.search("a framework/mainly python host")
+
+
+@pytest.mark.parametrize("kind", ["runtime", "test", "lint"])
+def test_requirements_are_pinned_and_hashed_and_hold_no_address(kind: str) -> None:
+    text = (ROOT / "requirements" / f"{kind}.txt").read_text()
+    _, *pins = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
+    assert pins
+    assert [pin for pin in pins if not re.match(r"[a-z0-9.-]+==\S+ [^#]*--hash=sha256:", pin)] == []
+    assert "://" not in text
+    assert "-url" not in text
+
+
+def test_the_runtime_layer_holds_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[<>=~!]", requirement)[0] for requirement in project["dependencies"]}
+    assert wanted <= locked("runtime").keys()
+
+
+def test_every_runtime_package_has_its_licence_on_the_page() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text()
+    table = " ".join(line.split("|")[1].replace("*", "") for line in page.splitlines() if line.startswith("| "))
+    assert locked("runtime").keys() <= {name.strip() for name in re.split(r"[ ,]+", table)}
+
+
+def test_modules_stay_within_one_subject_and_functions_on_one_screen() -> None:
+    """Above the limits a module becomes a folder and a function becomes several."""
+    found = []
+    for path in modules():
+        text = path.read_text()
+        if (lines := text.count("\n")) > MOST_LINES:
+            found.append(f"{path.relative_to(ROOT)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                length = node.end_lineno - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines")
+    assert not found
+
+
+def test_typed_packages_say_so() -> None:
+    for package in ("core/vrrpcore", "exporters/vrrpexporters", "vrrpwatch"):
+        assert (ROOT / package / "py.typed").exists()
