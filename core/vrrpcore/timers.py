@@ -17,6 +17,7 @@ class Timed(Protocol):
 
     deadline: float  # when it wants to be called; inf: never
     armed: float  # the queue's own: the entry that stands for it in the heap; inf: none
+    hurry: bool  # may be called a little before its deadline
 
 
 Client = TypeVar("Client", bound=Timed)
@@ -41,15 +42,20 @@ class TimerQueue(Generic[Client]):
         """The earliest entry: not later than any deadline, maybe earlier."""
         return self._heap[0][0] if self._heap else inf
 
-    def due(self, until: float) -> Iterator[Client]:
-        """Clients whose deadline is not after `until`, earliest first; each is to be armed again by the caller."""
+    def due(self, now: float, early: float = 0.0) -> Iterator[Client]:
+        """Clients whose deadline is reached, earliest first, and those that may be `early` by so many seconds: one
+        wake-up then does the work of several. Each is to be armed again by the caller."""
         heap = self._heap
+        until = now + early
+        kept: list[Client] = []
         while heap and heap[0][0] <= until:
             when, _, client = heapq.heappop(heap)
             if when != client.armed:
                 continue  # an entry that was overtaken by an earlier one
             client.armed = inf
-            if client.deadline <= until:
+            if client.deadline <= now or (client.hurry and client.deadline <= until):
                 yield client
             else:
-                self.arm(client)
+                kept.append(client)
+        for client in kept:
+            self.arm(client)

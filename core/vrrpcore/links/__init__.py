@@ -1,0 +1,30 @@
+"""The host by netlink and /proc/sys: interfaces, addresses, macvlans, routes, the filter behind `accept` off.
+
+The only home of pyroute2 in the core. What must be quick at a takeover (adding and removing addresses) is rendered to
+netlink messages when the configuration is read; performing it is one system call on a socket that is already open.
+"""
+
+from __future__ import annotations
+
+from vrrpcore.links.addresses import render_address
+from vrrpcore.links.filters import install_filter, remove_filter
+from vrrpcore.links.interfaces import Address, Interface, Interfaces
+from vrrpcore.links.requests import Requests
+from vrrpcore.links.routes import render_route, render_rule
+from vrrpcore.links.sysctls import Sysctls
+from vrrpcore.links.vmacs import create_vmac, remove_link
+
+__all__ = [
+    "Address",
+    "Interface",
+    "Interfaces",
+    "Requests",
+    "Sysctls",
+    "create_vmac",
+    "install_filter",
+    "remove_filter",
+    "remove_link",
+    "render_address",
+    "render_route",
+    "render_rule",
+]

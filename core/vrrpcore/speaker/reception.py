@@ -1,0 +1,177 @@
+"""From sockets to machines: one receive socket per (interface, family, mode), a memo of adverts already understood.
+
+A speaker's advert is the same from one to the next but for its IPv4 identification and header checksum: what was made
+of it the first time (parsed, checked, accepted or refused) is remembered under all the other octets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from vrrpcore.addresses import text
+from vrrpcore.errors import ParseError
+from vrrpcore.frames import IpFacts, Malformed
+from vrrpcore.frames.network import ipv4
+from vrrpcore.machine import Machine, refuse, remark
+from vrrpcore.packet import Advertisement, parse
+from vrrpcore.settings import Instance
+from vrrpcore.speaker.render import authenticator
+from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.vrrpsockets import AH, VRRP, Receiver
+
+_MEMO_LIMIT: Final = 4096
+_AH_WINDOW: Final = 1 << 31
+Key = tuple[str, int, bool, int]  # interface ("" = any), family, unicast, protocol
+
+
+@dataclass(slots=True)
+class Heard:
+    """What was made of one packet: for a router, accepted (`refusal` "") or refused; or for nobody."""
+
+    router: VirtualRouter | None
+    advert: Advertisement | None
+    source: bytes
+    refusal: str
+    note: str = ""  # what differs and was let pass
+
+
+class Reception:
+    """All receivers; `deliver(heard, now)` is called for each packet of a router of ours, in the order of arrival."""
+
+    def __init__(
+        self, deliver: Callable[[Heard, float], None], unknown: Callable[[str, str, int | None], None]
+    ) -> None:
+        self._deliver, self._unknown = deliver, unknown
+        self.receivers: dict[Key, Receiver] = {}
+        self._routers: dict[Key, dict[int, VirtualRouter]] = {}
+        self._memo: dict[tuple[Key, bytes], Heard] = {}
+        self._sequences: dict[tuple[str, bytes], int] = {}  # AH: last sequence number by router and source
+        self.global_errors: Counter[str] = Counter()
+
+    def key(self, router: VirtualRouter, interface: str) -> Key:
+        instance = router.instance
+        protocol = AH if instance.auth_type == "ah" and instance.version == 2 else VRRP
+        return (interface, instance.family, instance.unicast, protocol)
+
+    def add(self, router: VirtualRouter, interface: str, index: int, *, shared: bool) -> Receiver | None:
+        """Listen for a router; the new receiver, or None when one serves it already. OSError where a group cannot
+        be joined. `shared` False: the interface is the router's own, the kernel may drop other VRIDs."""
+        key = self.key(router, interface)
+        made = None
+        if key not in self.receivers:
+            made = Receiver(interface, index, router.instance.family, key[3])
+            if not shared and key[3] == VRRP:
+                made.only_vrid(router.instance.vrid)
+            self.receivers[key] = made
+        self._routers.setdefault(key, {})[router.instance.vrid] = router
+        self.forget()
+        if not router.instance.unicast:
+            self.receivers[key].join(router.instance.multicast_group)
+        return made
+
+    def remove(self, router: VirtualRouter) -> list[Receiver]:
+        """Listen no longer for a router; receivers that nobody needs any more, to be closed by the caller."""
+        self.forget()
+        unused = []
+        for key, routers in list(self._routers.items()):
+            if routers.get(router.instance.vrid) is router:
+                del routers[router.instance.vrid]
+                if not routers:
+                    del self._routers[key]
+                    unused.append(self.receivers.pop(key))
+        return unused
+
+    def forget(self) -> None:
+        """Configuration or addresses changed: earlier judgements do not hold any more."""
+        self._memo.clear()
+
+    def read(self, key: Key, now: float) -> None:
+        """Take in what one receiver has."""
+        receiver = self.receivers.get(key)
+        if receiver is None:
+            return
+        memo, deliver = self._memo, self._deliver
+        if key[1] == 6:
+            for message, source, destination, hops in receiver.packets6():
+                what = b"".join((message, source, destination, bytes((hops & 0xFF,))))
+                heard = memo.get((key, what))
+                if heard is None:
+                    heard = self._understand6(key, message, IpFacts(6, source, destination, hops))
+                    self._remember(key, what, heard)
+                deliver(heard, now)
+            return
+        for packet in receiver.packets4():
+            if key[3] == AH:
+                deliver(self._understand4(key, packet), now)
+                continue
+            what = packet[6:10] + packet[12:]
+            heard = memo.get((key, what))
+            if heard is None:
+                heard = self._understand4(key, packet)
+                self._remember(key, what, heard)
+            deliver(heard, now)
+
+    def _remember(self, key: Key, what: bytes, heard: Heard) -> None:
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._memo.clear()
+        self._memo[key, what] = heard
+
+    def _understand4(self, key: Key, packet: bytes) -> Heard:
+        facts, body = ipv4(packet, 0)
+        if facts is None:
+            return Heard(None, None, b"", "truncated")
+        if isinstance(body, Advertisement):
+            heard = self._meet(key, body, facts)
+            if heard.router is not None and not heard.refusal and facts.ah is not None:
+                heard.refusal = self._authentic(heard.router, packet, facts)
+            return heard
+        if isinstance(body, Malformed):
+            router = self._routers.get(key, {}).get(body.vrid or 0)
+            return Heard(router, None, facts.source, body.reason)
+        return Heard(None, None, facts.source, "")
+
+    def _authentic(self, router: VirtualRouter, packet: bytes, facts: IpFacts) -> str:
+        """keepalived's AH: the integrity value first, then that the sequence number rises (with wrap)."""
+        assert facts.ah is not None
+        if authenticator(packet, router.instance.auth_data) != facts.ah.icv:
+            return "auth_failure"
+        who = (router.name, facts.source)
+        last = self._sequences.get(who)
+        if last is not None and not 0 < (facts.ah.sequence - last) % (1 << 32) < _AH_WINDOW and facts.ah.sequence != 1:
+            return "replay"
+        self._sequences[who] = facts.ah.sequence
+        return ""
+
+    def _understand6(self, key: Key, message: bytes, facts: IpFacts) -> Heard:
+        try:
+            advert = parse(message, 6, facts.source, facts.destination)
+        except ParseError as error:
+            vrid = message[1] if len(message) > 1 else 0
+            return Heard(self._routers.get(key, {}).get(vrid), None, facts.source, error.reason)
+        return self._meet(key, advert, facts)
+
+    def _meet(self, key: Key, advert: Advertisement, facts: IpFacts) -> Heard:
+        router = self._routers.get(key, {}).get(advert.vrid)
+        if router is None:
+            return Heard(None, advert, facts.source, "vrid")
+        machine: Machine = router.machine
+        refusal = refuse(router.instance, machine.rules, advert, facts)
+        note = "" if refusal else differences(router.instance, advert)
+        return Heard(router, advert, facts.source, refusal, note)
+
+    def nobodys(self, key_interface: str, heard: Heard) -> None:
+        """A packet that belongs to no router of ours."""
+        if heard.refusal:
+            self.global_errors[heard.refusal] += 1
+            vrid = heard.advert.vrid if heard.advert else None
+            self._unknown(heard.refusal, text(heard.source) if heard.source else key_interface, vrid)
+
+
+def differences(instance: Instance, advert: Advertisement) -> str:
+    """`machine.remark` without counting: the words for the log."""
+    from vrrpcore.machine import Counters
+
+    return remark(instance, advert, Counters())

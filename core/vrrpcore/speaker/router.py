@@ -1,0 +1,147 @@
+"""One virtual router at run time: its machine, its rendered packets, its place on the host, what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+from vrrpcore.addresses import mac_text, text
+from vrrpcore.links import Interface, Interfaces, render_address, render_route, render_rule
+from vrrpcore.machine import Machine, State
+from vrrpcore.settings import Instance, VirtualAddress
+from vrrpcore.speaker.announce import Announcements, Pacer
+from vrrpcore.speaker.render import Adverts, shots
+from vrrpcore.vrrpsockets import Sender
+
+
+class VirtualRouter:
+    """`deadline`, `armed` and `hurry` are what the timer queue wants of it."""
+
+    __slots__ = (
+        "add_messages", "adverts", "announcements", "armed", "base", "carrier", "deadline", "delete_messages", "faults",
+        "hurry", "instance", "last_source", "machine", "places", "route_add", "route_delete", "sender", "start_at",
+        "sync_group", "virtual",
+    )  # fmt: skip
+
+    def __init__(self, instance: Instance, base: int, carrier: int) -> None:
+        """`base`: index of the configured interface; `carrier`: where the addresses live (a macvlan, or base)."""
+        self.instance = instance
+        self.base, self.carrier = base, carrier
+        self.machine = Machine(instance)
+        self.faults: dict[str, str] = {}  # kind -> why, in words
+        self.virtual = frozenset(each.address for each in (*instance.addresses, *instance.excluded_addresses))
+        self.places: tuple[tuple[VirtualAddress, int], ...] = ()
+        self.add_messages: tuple[bytes, ...] = ()
+        self.delete_messages: tuple[bytes, ...] = ()
+        self.route_add: tuple[bytes, ...] = ()
+        self.route_delete: tuple[bytes, ...] = ()
+        self.announcements = Announcements(instance.garp, (), {})
+        self.adverts = Adverts(instance, bytes(4 if instance.family == 4 else 16))
+        self.sender: Sender | None = None
+        self.start_at = inf  # startup delay
+        self.last_source = b""  # of the last advert that was accepted
+        self.sync_group = ""
+        self.deadline = inf
+        self.armed = inf
+        self.hurry = False
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    @property
+    def state(self) -> State:
+        return self.machine.state
+
+    def settle(self) -> None:
+        """After any event: when are we to be called again?"""
+        deadline = self.machine.deadline
+        announcing = self.announcements.deadline
+        self.hurry = self.machine.state is State.MASTER
+        if announcing < deadline:
+            deadline, self.hurry = announcing, False
+        self.deadline = min(deadline, self.start_at)
+
+    def install(self, interfaces: Interfaces, pacers: dict[tuple[str, bool], Pacer], forwarding: bool) -> None:
+        """Render what the takeover needs. KeyError-free: an address on an interface that is missing is left out and
+        is a fault of its own."""
+        instance = self.instance
+        self.faults.pop("address", None)
+        places, rows = [], []
+        for address in (*instance.addresses, *instance.excluded_addresses):
+            interface = interfaces.named(address.dev) if address.dev else interfaces.by_index.get(self.carrier)
+            if interface is None:
+                if not address.no_track:
+                    self.faults["address"] = f"{text(address.address)}: there is no interface {address.dev}"
+                continue
+            places.append((address, interface.index))
+            rows.append((address, interface.name, interface.mac))
+        self.places = tuple(places)
+        self.add_messages = tuple(render_address(each, index, add=True) for each, index in places)
+        self.delete_messages = tuple(render_address(each, index, add=False) for each, index in reversed(places))
+        self.announcements = Announcements(instance.garp, shots(instance, rows, forwarding), pacers)
+        self._render_routes({each.name: each.index for each in interfaces.by_index.values()}, interfaces)
+
+    def _render_routes(self, indexes: Mapping[str, int], interfaces: Interfaces) -> None:
+        instance = self.instance
+        if not (instance.routes or instance.rules):
+            self.route_add = self.route_delete = ()
+            return
+        carrier = interfaces.by_index.get(self.carrier)
+        dev = carrier.name if carrier else ""
+        known = dict(indexes)
+        add = [render_route(each, known, add=True, dev=dev) for each in instance.routes]
+        add += [render_rule(each, add=True) for each in instance.rules]
+        delete = [render_rule(each, add=False) for each in reversed(instance.rules)]
+        delete += [render_route(each, known, add=False, dev=dev) for each in reversed(instance.routes)]
+        self.route_add, self.route_delete = tuple(add), tuple(delete)
+
+    def keeps(self, interface: Interface) -> frozenset[bytes]:
+        """Virtual addresses that are the owner's genuine ones: its only addresses there. Never taken off."""
+        if not self.instance.owner:
+            return frozenset()
+        genuine = interface.primary(self.instance.family, self.virtual)
+        return frozenset((genuine,)) if genuine in self.virtual else frozenset()
+
+    def set_source(self, source: bytes) -> bool:
+        """Our primary address is (now) this one; True when that is new."""
+        if source == self.machine.address:
+            return False
+        self.machine.address = source
+        self.adverts = Adverts(self.instance, source, self.adverts.ident, self.adverts.sequence)
+        return True
+
+    def row(self, offset: float) -> dict[str, Any]:
+        """What is published of this router (see speaker.state); `offset`: monotonic -> epoch."""
+        machine, instance = self.machine, self.instance
+        own_mac = instance.vmac is not None and not instance.vmac.ipvlan
+        return {
+            "name": instance.name,
+            "interface": instance.interface,
+            "vrid": instance.vrid,
+            "family": "ipv4" if instance.family == 4 else "ipv6",
+            "version": instance.version,
+            "state": machine.state.value,
+            "since": machine.since + offset,
+            "priority": instance.priority,
+            "effective_priority": machine.priority,
+            "owner": instance.owner,
+            "preempt": instance.preempt,
+            "accept": instance.accept,
+            "advert_interval": machine.interval,
+            "master_interval": machine.master_interval,
+            "skew": machine.skew,
+            "master_down_interval": machine.down_interval,
+            "vips": [text(each.address) for each in instance.addresses],
+            "address": text(machine.address) if machine.address else "",
+            "virtual_mac": mac_text(instance.mac) if own_mac else "",
+            "master": text(machine.master_address) if machine.master_address else "",
+            "master_priority": machine.master_priority,
+            "last_adv_source": text(self.last_source) if self.last_source else "",
+            "last_event": machine.last_event,
+            "new_master_reason": machine.new_master_reason,
+            "faults": list(self.faults.values()),
+            "sync_group": self.sync_group,
+            "counters": machine.counters.as_json(),
+        }

@@ -1,0 +1,193 @@
+"""The speaker's sockets: raw receive and send for protocol 112 (and 51), group membership, frames of ARP and ND.
+
+One receive socket serves all virtual routers of one (interface, family); adverts are sent whole, IP header included,
+so that they can be rendered ahead (the kernel fills in the IPv4 header checksum). Raw IP sockets, not packet sockets:
+a speaker obeys the host's firewall, as keepalived and FRR do.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from vrrpcore.addresses import text
+from vrrpcore.errors import PermissionMissing, SourceError
+
+VRRP: Final = 112
+AH: Final = 51
+_IP_MULTICAST_ALL: Final = 49
+_IPV6_MULTICAST_ALL: Final = 29
+_IPV6_RECVHOPLIMIT: Final = 51
+_IPV6_HOPLIMIT: Final = 52
+_IPV6_RECVPKTINFO: Final = 49
+_IPV6_PKTINFO: Final = 50
+_SO_RCVBUFFORCE: Final = 33
+_SO_ATTACH_FILTER: Final = 26
+_RECEIVE_BUFFER: Final = 2 << 20  # octets: a stall of seconds at thousands of adverts a second loses nothing
+_ANCILLARY: Final = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
+_PRIORITY_CONTROL: Final = 6  # TC_PRIO_INTERACTIVE's neighbour: adverts leave a full queue first
+
+
+def _open(family: int, protocol: int, interface: str) -> socket.socket:
+    try:
+        made = socket.socket(
+            socket.AF_INET if family == 4 else socket.AF_INET6,
+            socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
+            protocol,
+        )
+    except PermissionError:
+        raise PermissionMissing(
+            "a raw socket needs CAP_NET_RAW: run as root, or grant cap_net_raw,cap_net_admin"
+        ) from None
+    try:
+        if interface:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+    except OSError as error:
+        made.close()
+        raise SourceError(f"{interface}: {error.strerror}") from None
+    return made
+
+
+class Receiver:
+    """Everything of one protocol that reaches one interface ("" = any), of one family."""
+
+    def __init__(self, interface: str, index: int, family: int, protocol: int = VRRP) -> None:
+        self.interface, self.index, self.family = interface, index, family
+        self._joined: set[bytes] = set()
+        self._socket = _open(family, protocol, interface)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except OSError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if family == 4:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVHOPLIMIT, 1)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def join(self, group: bytes) -> None:
+        """Become a member of a group here; again after the interface came back. OSError where that is refused."""
+        option = socket.IP_ADD_MEMBERSHIP if self.family == 4 else socket.IPV6_JOIN_GROUP
+        try:
+            self._membership(option, group)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        self._joined.add(group)
+
+    def rejoin(self) -> None:
+        """Leave and join every group: a membership does not survive some interfaces' absence."""
+        for group in self._joined:
+            option = socket.IP_DROP_MEMBERSHIP if self.family == 4 else socket.IPV6_LEAVE_GROUP
+            try:
+                self._membership(option, group)
+            except OSError:
+                pass  # it was gone already
+            self.join(group)
+
+    def _membership(self, option: int, group: bytes) -> None:
+        if self.family == 4:
+            request = struct.pack("=4s4si", group, bytes(4), self.index)
+            self._socket.setsockopt(socket.IPPROTO_IP, option, request)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, option, struct.pack("=16si", group, self.index))
+
+    def only_vrid(self, vrid: int) -> None:
+        """Let the kernel drop adverts of other VRIDs: a virtual interface gets copies of everybody's."""
+        # ldxb 4*([0]&0xf); ldb [x+1] | ldb [1]; jeq vrid; ret -1; ret 0. IPv6 raw sockets are given the payload only.
+        load = [(0xB1, 0, 0, 0), (0x50, 0, 0, 1)] if self.family == 4 else [(0x30, 0, 0, 1)]
+        program = [*load, (0x15, 0, 1, vrid), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)]
+        import ctypes  # only where virtual interfaces are used
+
+        code = b"".join(struct.pack("=HBBI", *each) for each in program)
+        buffer = ctypes.create_string_buffer(code)
+        fprog = struct.pack("HL", len(program), ctypes.addressof(buffer))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+
+    def packets4(self, limit: int = 256) -> Iterator[bytes]:
+        """What has arrived: IPv4 packets with their headers."""
+        receive = self._socket.recv
+        for _ in range(limit):
+            try:
+                yield receive(2048)
+            except BlockingIOError:
+                return
+            except OSError:  # the interface went down
+                return
+
+    def packets6(self, limit: int = 256) -> Iterator[tuple[bytes, bytes, bytes, int]]:
+        """What has arrived: (message, source, destination, hop limit; 0 when unknown)."""
+        for _ in range(limit):
+            try:
+                data, ancillary, _, peer = self._socket.recvmsg(2048, _ANCILLARY)
+            except BlockingIOError:
+                return
+            except OSError:
+                return
+            hops, destination = 0, bytes(16)
+            for _, kind, value in ancillary:
+                if kind == _IPV6_HOPLIMIT:
+                    hops = int.from_bytes(value[:4], "little" if struct.pack("=H", 1)[0] else "big")
+                elif kind == _IPV6_PKTINFO:
+                    destination = value[:16]
+            yield data, socket.inet_pton(socket.AF_INET6, peer[0].split("%", 1)[0]), destination, hops
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Sender:
+    """Sends whole IP packets out of one interface ("" = as routed). Receives nothing."""
+
+    def __init__(self, interface: str, index: int, family: int) -> None:
+        self.interface, self.index, self.family = interface, index, family
+        self._socket = _open(family, socket.IPPROTO_RAW, interface)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _PRIORITY_CONTROL)
+        if family == 4:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+            if index:
+                request = struct.pack("=4s4si", bytes(4), bytes(4), index)
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+            if index:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        self._addresses: dict[bytes, tuple[str, int] | tuple[str, int, int, int]] = {}
+
+    def send(self, packet: bytes | bytearray, destination: bytes) -> None:
+        """One packet; OSError where the kernel refuses (EPERM: a firewall, ENETDOWN …)."""
+        address = self._addresses.get(destination)
+        if address is None:
+            linked = self.family == 6 and destination[:2] in (b"\xff\x02", b"\xfe\x80")
+            name = text(destination)
+            address = (name, 0) if self.family == 4 else (name, 0, 0, self.index if linked else 0)
+            self._addresses[destination] = address
+        self._socket.sendto(packet, address)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class FrameSender:
+    """Sends Ethernet frames (gratuitous ARP, unsolicited NA) out of any interface. Receives nothing."""
+
+    def __init__(self) -> None:
+        try:
+            kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            self._socket = socket.socket(socket.AF_PACKET, kind, 0)
+        except PermissionError:
+            raise PermissionMissing("a packet socket needs CAP_NET_RAW: run as root, or grant cap_net_raw") from None
+
+    def send(self, frame: bytes, interface: str) -> None:
+        """One frame; OSError where the kernel refuses."""
+        self._socket.sendto(frame, (interface, 0))
+
+    def close(self) -> None:
+        self._socket.close()
