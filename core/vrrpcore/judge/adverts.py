@@ -117,6 +117,9 @@ class Adverts:
     def _claim(self, now: float, book: Book, component: Component, claimant: Claimant) -> None:
         begins = claimant.since is None
         before = claimant.ended
+        if begins and book.closed and rivals.never_stopped(book, claimant, now) and rivals.resume(book, claimant):
+            claimant.since = claimant.last_claim
+            begins = False
         if begins:
             claimant.since = claimant.last_claim = now
             claimant.spoke = 0
@@ -129,6 +132,8 @@ class Adverts:
         self._end_no_master(book, component, now)
         if begins:
             masters.began(self.docket, book, component, claimant, now, overlapped, before)
+        elif claimant.spoke == 2:
+            masters.spoke(self.docket, book, component, claimant, now)
         elif component.holder is None and not overlapped:
             component.holder, component.holder_since = claimant, now
 

@@ -11,20 +11,32 @@ from .docket import Book, Docket
 
 
 def split_clone(docket: Docket, book: Book, claimant: Claimant, now: float) -> Claimant | None:
-    """Split a claimant in two when its last four adverts interleave; returns the newly found twin, else None."""
+    """Split a claimant in two when its last adverts interleave; returns the newly found twin, else None."""
     if claimant.tag or (claimant.source, 1) in book.router.claimants or len(claimant.recent) < 4:
         return None
-    (t1, i1, m1), (_, i2, m2), (_, i3, m3), (t4, i4, m4) = list(claimant.recent)[-4:]
-    if t4 - t1 > 2.5 * claimant.interval:  # each of the two keeps its own rate: four adverts in two turns
-        return None
-    by_mac = m1 == m3 and m2 == m4 and m1 != m2
-    by_ident = False
-    if not by_mac and None not in (i1, i2, i3, i4) and not claimant.ip.dont_fragment and claimant.ip.family == 4:
-        assert i1 is not None and i2 is not None and i3 is not None and i4 is not None
-        by_ident = (i3 - i1) & 0xFFFF == 1 and (i4 - i2) & 0xFFFF == 1 and abs(i2 - i1) > 1
-    if not (by_mac or by_ident):
-        return None
-    return _split(docket, book, claimant, now, by_mac)
+    recent = list(claimant.recent)
+    if _paced(recent[-4:], claimant.interval):
+        m1, m2, m3, m4 = (mac for _, _, mac in recent[-4:])
+        if m1 == m3 and m2 == m4 and m1 != m2:
+            return _split(docket, book, claimant, now, by_mac=True)
+    counter = not claimant.ip.dont_fragment and claimant.ip.family == 4
+    if counter and len(recent) >= 6 and _paced(recent[-6:], claimant.interval) and _two_counters(recent[-6:]):
+        return _split(docket, book, claimant, now, by_mac=False)
+    return None
+
+
+def _paced(adverts: list[tuple[float, int | None, bytes]], interval: float) -> bool:
+    """Whether every second advert keeps the interval: two speakers at their own rate, not one that bursts."""
+    times = [t for t, _, _ in adverts]
+    return all(0.5 * interval < b - a < 1.5 * interval for a, b in zip(times, times[2:], strict=False))
+
+
+def _two_counters(adverts: list[tuple[float, int | None, bytes]]) -> bool:
+    """Whether every second advert continues one counter by 1 (adverts swapped on the way do not, six in a row)."""
+    idents = [i for _, i, _ in adverts if i is not None]
+    if len(idents) < len(adverts):
+        return False
+    return all((b - a) & 0xFFFF == 1 for a, b in zip(idents, idents[2:], strict=False))
 
 
 def _split(docket: Docket, book: Book, claimant: Claimant, now: float, by_mac: bool) -> Claimant:

@@ -103,6 +103,7 @@ class Book:
     split_last_seen: float = 0.0
     by_cause: dict[tuple[str, str], int] = field(default_factory=dict)
     deaf_pairs: dict[tuple[bytes, bytes], list[Record]] = field(default_factory=dict)
+    closed: deque[Contention] = field(default_factory=lambda: deque(maxlen=4))  # may have closed for lost frames
     mutes: dict[bytes, Mute] = field(default_factory=dict)  # by MAC: masters that announce and are not heard
 
     def add(self, record: Record, cap: int) -> Record:
@@ -146,6 +147,18 @@ class Book:
         pair = (record.cls, record.cause or "none")
         if pair in self.by_cause or len(self.by_cause) < 64:
             self.by_cause[pair] = self.by_cause.get(pair, 0) + 1
+
+    def reopen(self, record: Record) -> None:
+        """An end that was none: frames were lost on the way to the sensor."""
+        if record.end is None or record not in self.episodes:
+            return
+        if record.counted:
+            self.split_seconds -= record.end - record.start
+        pair = (record.cls, record.cause or "none")
+        if self.by_cause.get(pair, 0) > 0:
+            self.by_cause[pair] -= 1
+        record.end = None
+        self.open.append(record)
 
     def drop(self, record: Record) -> None:
         """An episode that turned out to be none."""

@@ -25,9 +25,12 @@ def announced(docket: Docket, router: Book, component: Component, book: AddressB
     if holder is None or holder.since is None or not holder.live(now) or is_virtual_mac(mac):
         return
     segment = router.router.segment
-    for member in component.members:
-        if mac in docket.macs_of(segment, member) and (member.since is not None or _just_left(member, now)):
-            return
+    for other, shared in docket.component_books(segment, book.address):
+        for member in shared.members:
+            known = mac in docket.macs_of(segment, member)
+            speaks = member.since is not None or (other is router and _just_left(member, now))
+            if known and speaks:
+                return  # its adverts are heard: a contention, here or under another VRID
     after = now - holder.last
     if after > ANSWER_LIMIT and now - (holder.since or now) <= delta(holder.interval):
         return
@@ -62,7 +65,29 @@ def spoke(docket: Docket, router: Book, claimant: Claimant, now: float) -> None:
             if now - mute.last > max(FORGET, 10 * claimant.interval):
                 _close(router, mac, mute.last)
         elif mac in docket.macs_of(segment, claimant):
-            _close(router, mac, now)
+            _speaks(router, mute, claimant, now)
+
+
+def _speaks(router: Book, mute: Mute, claimant: Claimant, now: float) -> None:
+    """The mute one speaks: what stood against it becomes part of the contention, or is over."""
+    del router.mutes[mute.mac]
+    record = mute.record
+    if record is None:
+        return
+    for contention in router.contentions.values():
+        if contention.record is not None and {contention.first, contention.second} == {claimant, mute.claimant}:
+            joined = contention.record
+            joined.start = min(joined.start, record.start)
+            joined.suspected = min(joined.suspected or now, record.suspected or now)
+            if record.confirmed is not None:
+                joined.confirmed = min(joined.confirmed or now, record.confirmed)
+                joined.cls = "split_brain"
+            router.drop(record)
+            return
+    if record.confirmed is None:
+        router.drop(record)
+    else:
+        router.close(record, now)
 
 
 def claim_ended(router: Book, now: float) -> None:

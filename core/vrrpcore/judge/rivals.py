@@ -263,6 +263,8 @@ def close(docket: Docket, book: Book, contention: Contention, at: float, ended: 
     book.contentions = {k: c for k, c in book.contentions.items() if c is not contention}
     record = contention.record
     survivor = contention.other(ended)
+    if record is not None and record.confirmed is not None and ended.ended != "resigned":
+        book.closed.append(contention)
     if contention.kind != "election":
         if record is not None and record.confirmed is not None:
             causes.decide(docket, book, contention, at)
@@ -279,6 +281,39 @@ def close(docket: Docket, book: Book, contention: Contention, at: float, ended: 
         _inherit(book, component, survivor, at)
         return
     _close_unproved(docket, book, component, contention, at, ended)
+
+
+def never_stopped(book: Book, claimant: Claimant, now: float) -> bool:
+    """Whether a claim that seemed to have ended went on, its adverts lost on the way to the sensor.
+
+    A router that had yielded could not begin again before its master-down time, 3·adv + skew after a later advert of
+    the superior one; and keepalived's own counter counts the adverts that were sent and not seen.
+    """
+    if claimant.ended not in ("yielded", "lapsed") or not claimant.previous:
+        return False
+    gap = claimant.last - claimant.previous
+    if claimant.like_keepalived and claimant.step is not None:
+        return 2 <= claimant.step <= 8 and abs(claimant.step * claimant.interval - gap) < claimant.interval / 2
+    turns = round(gap / claimant.interval)
+    unit = claimant.interval if claimant.advert.version == 3 else 1.0
+    down = 3 * claimant.interval + (256 - claimant.priority) / 256 * unit
+    return 2 <= turns <= 4 and abs(gap - turns * claimant.interval) < 0.02 * unit and gap < down - 0.03 * unit
+
+
+def resume(book: Book, claimant: Claimant) -> bool:
+    """Take back the end of a claim, and of the contentions that ended with it; returns whether there were any."""
+    found = False
+    for contention in list(book.closed):
+        if claimant not in (contention.first, contention.second) or contention.record is None:
+            continue
+        other = contention.other(claimant)
+        if other.since is None or contention.record not in book.episodes:
+            continue
+        book.closed.remove(contention)
+        book.contentions[pair_key(contention.first, contention.second)] = contention
+        book.reopen(contention.record)
+        found = True
+    return found
 
 
 def _inherit(book: Book, component: Component, survivor: Claimant, at: float) -> None:
