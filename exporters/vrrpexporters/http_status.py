@@ -78,13 +78,12 @@ def status_page(snapshot: Snapshot, instances: Sequence[Instance], version: str)
         "none",
     )
     wires = _table(
-        ("interface", "captured", "frames", "dropped", "last frame"),
+        ("interface", "captured", "frames", "last frame"),
         [
             (
                 escape(s.interface),
                 "yes" if s.up else escape(s.error or "no"),
                 str(s.frames),
-                str(s.dropped),
                 _clock(s.last_frame),
             )
             for s in snapshot.sniffers

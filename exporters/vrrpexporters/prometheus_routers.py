@@ -173,7 +173,7 @@ class RouterText:
 
     def owners(self, router: RouterVerdict, places: Mapping[tuple[str, str], AddressVerdict]) -> dict[str, int]:
         """Hosts by virtual address, where anyone was heard to answer for it."""
-        found = {vip: places[router.segment, vip].hosts for vip in router.vips if (router.segment, vip) in places}
+        found = {vip: places[router.segment, vip].hosts_now for vip in router.vips if (router.segment, vip) in places}
         if len(found) > MAX_VIPS:
             kept = dict(list(found.items())[:MAX_VIPS])
             kept[OTHER] = max(list(found.values())[MAX_VIPS:])

@@ -112,9 +112,6 @@ class SnifferCollector(Collector):
         label = ["interface"]
         up = GaugeMetricFamily("vrrpwatch_sniffer_up", "1 while the interface is captured.", labels=label)
         frames = CounterMetricFamily("vrrpwatch_sniffer_frames", "Frames that passed the capture filter.", labels=label)
-        dropped = CounterMetricFamily(
-            "vrrpwatch_sniffer_dropped", "Frames that the kernel dropped before they could be read.", labels=label
-        )
         last = GaugeMetricFamily(
             "vrrpwatch_sniffer_last_frame_timestamp_seconds",
             "Kernel time of the last frame, in seconds since the epoch; 0 is none yet.",
@@ -123,14 +120,18 @@ class SnifferCollector(Collector):
         for row in snapshot.sniffers:
             up.add_metric([row.interface], int(row.up))
             frames.add_metric([row.interface], row.frames)
-            dropped.add_metric([row.interface], row.dropped)
             last.add_metric([row.interface], row.last_frame)
-        yield from (up, frames, dropped, last)
+        yield from (up, frames, last)
         yield from self._facts(snapshot)
 
     @staticmethod
     def _facts(snapshot: Snapshot) -> Iterable[Metric]:
         sensor = snapshot.judgement.sensor
+        yield CounterMetricFamily(  # of all interfaces: one socket may listen to several
+            "vrrpwatch_sniffer_dropped",
+            "Frames that the kernel dropped before they could be read.",
+            value=sensor.dropped,
+        )
         malformed = CounterMetricFamily(
             "vrrpwatch_sniffer_malformed",
             "Frames that should have been ours and are not, by reason.",

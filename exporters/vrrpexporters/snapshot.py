@@ -22,7 +22,6 @@ class Sniffer:
     interface: str
     up: bool
     frames: int = 0
-    dropped: int = 0
     last_frame: float = 0.0  # epoch seconds, 0 = none yet
     error: str = ""  # why it is not up, one line
 

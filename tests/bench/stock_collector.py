@@ -32,7 +32,7 @@ def plain_samples(router: RouterVerdict, places: Mapping[tuple[str, str], Addres
     yield routers.SPLIT_LAST_SEEN, {}, counters.split_last_seen
     for vip in router.vips:
         if (router.segment, vip) in places:
-            yield routers.ADDRESS_OWNERS, {"vip": vip}, places[router.segment, vip].hosts
+            yield routers.ADDRESS_OWNERS, {"vip": vip}, places[router.segment, vip].hosts_now
     for row in router.masters:
         labels = {"source": row.source, "mac": row.mac, "version": str(row.version), "auth": row.auth}
         yield routers.MASTER_INFO, labels, 1

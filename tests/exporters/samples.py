@@ -93,12 +93,14 @@ def judgement(*routers: RouterVerdict, addresses: tuple[AddressVerdict, ...] = (
 
 def owners(hosts: int = 2, vip: str = "10.9.0.151", now: Finding = STEADY) -> AddressVerdict:
     """Who answers for an address."""
-    return AddressVerdict("10.9.0.0/24", vip, tuple(f"02:00:00:00:00:0{n}" for n in range(hosts)), hosts, now, now)
+    return AddressVerdict(
+        "10.9.0.0/24", vip, tuple(f"02:00:00:00:00:0{n}" for n in range(hosts)), hosts, now, now, hosts
+    )
 
 
 def snapshot(now: Judgement, sequence: int = 1, sniffers: tuple[Sniffer, ...] | None = None) -> Snapshot:
     """What the capture loop would publish."""
-    wires = (Sniffer("eth0", True, 313, 0, T0),) if sniffers is None else sniffers
+    wires = (Sniffer("eth0", True, 313, T0),) if sniffers is None else sniffers
     return Snapshot(sequence, T0, time.monotonic(), now, wires)
 
 

@@ -1,0 +1,129 @@
+"""The capture loop of `watch`: frames into the judge, its judgement published as an immutable snapshot.
+
+The judge runs in this thread alone. Others never wait for it nor it for them: they read the snapshot published last.
+How often it is published follows from what it costs, so that judging a full segment takes a twentieth of the time at
+most. A reader that holds the interpreter delays a frame's handling, not its timestamp: that is the kernel's, and the
+ring keeps what arrives meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from vrrpcore.judge import Judge
+from vrrpcore.verdict import Judgement, SensorFacts, Worst
+from vrrpexporters.snapshot import Snapshot, Sniffer
+from vrrpwatch import __version__
+from vrrpwatch.capture import LiveCapture
+from vrrpwatch.listening import SETTLE, TICK, Ears
+from vrrpwatch.probes import Prober
+
+LEAST_INTERVAL: Final = 0.2  # seconds between two publications
+MOST_INTERVAL: Final = 5.0
+SHARE: Final = 20  # publishing may take 1/SHARE of the time
+
+
+class Board:
+    """Where the latest snapshot hangs; readers take it, and may wait for the next."""
+
+    def __init__(self) -> None:
+        nothing = Judgement(__version__, "", None, None, Worst("unknown"), sensor=SensorFacts())
+        self._snapshot = Snapshot(0, 0.0, time.monotonic(), nothing)
+        self._changed = threading.Condition()
+
+    def latest(self) -> Snapshot:
+        """The last snapshot; its `sequence` is 0 before the first."""
+        return self._snapshot
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Hang up the next."""
+        with self._changed:
+            self._snapshot = snapshot
+            self._changed.notify_all()
+
+    def wait(self, sequence: int, seconds: float) -> Snapshot:
+        """The latest snapshot after `sequence`, or whatever hangs there when the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot.sequence > sequence, seconds)
+            return self._snapshot
+
+
+class Sensor:
+    """Runs until `stop`; `continued` adds what is known from before to each judgement."""
+
+    def __init__(
+        self,
+        capture: LiveCapture,
+        board: Board,
+        *,
+        judge: Judge | None = None,
+        continued: Callable[[Judgement], Judgement] = lambda judgement: judgement,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._capture = capture
+        self._board = board
+        self._ears = Ears(judge or Judge())
+        self._continued = continued
+        self._alive = alive
+        self._prober: Prober | None = None
+        self._started = time.time()
+        self._sequence = 0
+        self._stopped = False
+        self._due = 0.0
+
+    def stop(self) -> None:
+        """End the loop; for signal handlers and other threads."""
+        self._stopped = True
+        self._capture.wake()
+
+    def probe(self, wanted: bool) -> None:
+        """Ask who owns an address while in doubt, or stay passive."""
+        if wanted and self._prober is None:
+            self._prober = Prober(lambda: self._capture.links.values())
+        elif not wanted:
+            self._prober = None
+
+    def run(self, between: Callable[[], None] = lambda: None) -> None:
+        """Listen, judge, publish; `between` is called some times a second from this thread."""
+        while not self._stopped:
+            for record in self._capture.poll(TICK):
+                self._ears.take(record)
+            now = time.time() - SETTLE
+            self._ears.judge.advance(now)
+            if self._prober is not None:
+                self._prober.ask(self._ears.judge.probes(now), self._ears.virtual)
+            if time.monotonic() >= self._due:
+                self.publish(now)
+                self._alive()
+                between()
+
+    def publish(self, now: float) -> None:
+        """Judge as of `now` (epoch seconds) and hang the result up."""
+        begun = time.monotonic()
+        capture = self._capture
+        judgement = self._ears.judge.report(now, capture.name, __version__)
+        notes = (*judgement.sensor.notes, *capture.counters.notes)
+        facts = replace(judgement.sensor, dropped=capture.drops(), notes=notes)
+        judgement = replace(judgement, start=self._started, end=max(now, self._started), sensor=facts)
+        judgement = self._continued(judgement)
+        self._sequence += 1
+        self._board.publish(Snapshot(self._sequence, now, time.monotonic(), judgement, self._sniffers()))
+        spent = time.monotonic() - begun
+        self._due = time.monotonic() + min(max(LEAST_INTERVAL, SHARE * spent), MOST_INTERVAL)
+
+    def _sniffers(self) -> tuple[Sniffer, ...]:
+        capture = self._capture
+        return tuple(
+            Sniffer(
+                name,
+                capture.up.get(name, False),
+                capture.frames.get(name, 0),
+                capture.last_frame.get(name, 0.0),
+                "" if capture.up.get(name) else "the interface is down or gone",
+            )
+            for name in capture.links
+        )
