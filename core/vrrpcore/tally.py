@@ -104,7 +104,7 @@ class Claimant:
 
     @property
     def own_counter(self) -> bool:
-        """Whether the IP IDs are a counter of the process, one per advert (keepalived), and so tell lost from unsent."""
+        """Whether the IP IDs are the process's own counter (keepalived): they tell lost from unsent."""
         return not self.ip.dont_fragment and self.ip.family == 4 and self.counted > self.uncounted
 
     @property

@@ -81,7 +81,8 @@ class Owners:
             if len(self.books) >= self.docket.caps.addresses:
                 gone = next((k for k, b in self.books.items() if b.record is None), next(iter(self.books)))
                 del self.books[gone]
-            book = self.books[key] = self.strangers.pop(key, None) or AddressBook(segment, address)
+            known = self.strangers.pop(key, None)
+            book = self.books[key] = AddressBook(segment, address) if known is None else known
         return book or self.strangers.get(key)
 
     def all_books(self) -> list[AddressBook]:

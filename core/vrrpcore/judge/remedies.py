@@ -41,8 +41,8 @@ _WORDS: Final[dict[str, str]] = {
     "startup_race": "set `vrrp_startup_delay` (global_defs) longer than the link needs to pass traffic",
     "advert_suppression": "a foreign speaker's adverts arrive faster than the master's interval and keep it silent: give "
     "it another virtual_router_id",
-    "stale_vip_after_daemon_death": "on {hosts} the daemon died and left the address: `ip address del VIP dev IFACE`, then "
-    "start the daemon",
+    "stale_vip_after_daemon_death": "on {hosts} the daemon died and left the address: `ip address del VIP dev "
+    "IFACE`, then start the daemon",
     "foreign_host_has_vip": "take the address off the host {hosts}, or give it another one",
     "arp_flux": "on the backups: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`",
     "two_owners": "only one router can own the address: lower the priority of the other on {hosts} below 255",
@@ -53,8 +53,8 @@ _WORDS: Final[dict[str, str]] = {
     "intermittent_path": "look for loss between {hosts}: interface errors, spanning tree, IGMP/MLD snooping without a "
     "querier",
     "l2_partition": "the switch no longer connects {hosts}: check VLAN, trunk, LAG and spanning tree",
-    "multicast_filtered": "the network drops 224.0.0.18 / ff02::12 between {hosts}: give IGMP/MLD snooping a querier or "
-    "except the group, or use unicast_peer",
+    "multicast_filtered": "the network drops 224.0.0.18 / ff02::12 between {hosts}: give IGMP/MLD snooping a querier "
+    "or except the group, or use unicast_peer",
     "one_way_path": "adverts do not reach {hosts}: check the switch ACL and the port on the way there",
 }
 _FIREWALL: Final = frozenset(("peer_deaf", "mutually_deaf", "deaf", "firewall_input"))
