@@ -23,6 +23,10 @@ HANDOVERS: Final = {
 }
 
 
+#: what is said of a router or address that was expected and not heard
+LOST: Final = Finding("no_master", "master_lost")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What `check` was asked about; empty fields ask about everything."""
@@ -62,35 +66,48 @@ def narrow(judgement: Judgement, wanted: Wanted, *, hearing: bool) -> Judgement:
         and (not wanted.vrids or (row.segment, row.vip) in vips)
     )
     if hearing:
-        routers += tuple(_unheard(judgement, wanted, routers))
+        routers += tuple(_unheard_routers(judgement, wanted, routers))
+        addresses = _with_unheard(addresses, wanted, routers)
     return replace(judgement, routers=routers, addresses=addresses, worst=worst_of(routers, addresses))
 
 
-def _unheard(judgement: Judgement, wanted: Wanted, heard: Sequence[RouterVerdict]) -> Iterable[RouterVerdict]:
-    """A `no_master` row for each wanted VRID that was not heard, or for the addresses that no router carried."""
-    segment = wanted.segments[0] if len(wanted.segments) == 1 else ""
-    missing = tuple(vip for vip in wanted.vips if not any(vip in row.vips for row in heard))
+def _only(wanted: Wanted) -> str:
+    return wanted.segments[0] if len(wanted.segments) == 1 else ""
+
+
+def _unheard_routers(judgement: Judgement, wanted: Wanted, heard: Sequence[RouterVerdict]) -> Iterable[RouterVerdict]:
+    """A `no_master` row for each wanted VRID that was not heard."""
     for vrid in wanted.vrids:
         if not any(row.vrid == vrid for row in heard):
-            family = 6 if missing and all(":" in vip for vip in missing) else 4
-            yield unheard_router(judgement, segment, family, vrid, missing)
-    if not wanted.vrids:
-        for vip in missing:
-            yield unheard_router(judgement, segment, 6 if ":" in vip else 4, 0, (vip,))
+            family = 6 if wanted.vips and all(":" in vip for vip in wanted.vips) else 4
+            yield unheard_router(judgement, _only(wanted), family, vrid)
+
+
+def _with_unheard(
+    addresses: tuple[AddressVerdict, ...], wanted: Wanted, heard: Sequence[RouterVerdict]
+) -> tuple[AddressVerdict, ...]:
+    """Wanted addresses that no heard router carries have no master; a worse word about them stays."""
+    lost = {vip for vip in wanted.vips if not any(vip in row.vips for row in heard)}
+    known = {row.vip for row in addresses}
+    marked = [
+        replace(row, now=LOST, worst=LOST) if row.vip in lost and RANK[row.worst.cls] > RANK[LOST.cls] else row
+        for row in addresses
+    ]
+    marked += [AddressVerdict(_only(wanted), vip, (), 0, LOST, LOST) for vip in wanted.vips if vip in lost - known]
+    return tuple(marked)
 
 
 def unheard_router(
-    judgement: Judgement, segment: str, family: int, vrid: int, vips: tuple[str, ...], origin: str = ""
+    judgement: Judgement, segment: str, family: int, vrid: int, vips: tuple[str, ...] = (), origin: str = ""
 ) -> RouterVerdict:
-    """An expected virtual router of which no advert was heard in the window. VRID 0: only its address is known."""
-    what = f"VRID {vrid}" if vrid else f"{', '.join(vips)}"
+    """An expected virtual router of which no advert was heard in the window; `origin`: what expects it."""
     start, end = judgement.start or 0.0, judgement.end or 0.0
-    finding = Finding("no_master", "master_lost")
     others = f"{judgement.sensor.frames} other frames" if judgement.sensor.frames else "other traffic"
+    expected = f" (expected by {origin})" if origin else ""
     episode = Episode(
         id=f"unheard-{segment}-{family}-{vrid}-{start:.0f}",
-        cls=finding.cls,
-        cause=finding.cause,
+        cls=LOST.cls,
+        cause=LOST.cause,
         confidence="likely",
         candidates=("master_lost", "not_configured", "wrong_interface"),
         start=start,
@@ -100,13 +117,10 @@ def unheard_router(
         seconds=max(end - start, 0.0),
         masters=(),
         blamed=(),
-        evidence=(
-            f"no advert of {what} in {max(end - start, 0.0):.1f} s, while {others} arrived"
-            + (f" (expected by {origin})" if origin else ""),
-        ),
+        evidence=(f"no advert of VRID {vrid} in {max(end - start, 0.0):.1f} s, while {others} arrived{expected}",),
         remedy="start the VRRP daemon of this router, or check that the sensor listens on its segment",
     )
-    return RouterVerdict(segment, FAMILY_NAMES[family], vrid, vips, finding, finding, (), (episode,))
+    return RouterVerdict(segment, FAMILY_NAMES[family], vrid, vips, LOST, LOST, (), (episode,))
 
 
 def worst_of(routers: Iterable[RouterVerdict], addresses: Iterable[AddressVerdict]) -> Worst:
@@ -119,7 +133,7 @@ def worst_of(routers: Iterable[RouterVerdict], addresses: Iterable[AddressVerdic
             default=None,
         )
         unproved, start = (episode.confirmed is None, episode.start) if episode else (True, 0.0)
-        place = Worst(row.worst.cls, row.worst.cause, row.vrid or None, row.family, row.segment)
+        place = Worst(row.worst.cls, row.worst.cause, row.vrid, row.family, row.segment)
         candidates.append(((*_rank(row.worst), unproved, start), place))
     for address in addresses:
         family = FAMILY_NAMES[6 if ":" in address.vip else 4]

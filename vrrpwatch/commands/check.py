@@ -51,7 +51,7 @@ def run(options: CheckOptions) -> int:
 
 def failed(message: str) -> Judgement:
     """UNKNOWN, with the reason in place of a window."""
-    return Judgement(__version__, message, None, None, Worst("unknown"), sensor=SensorFacts(notes=(message,)))
+    return Judgement(__version__, "", None, None, Worst("unknown"), sensor=SensorFacts(notes=(message,)))
 
 
 def _wanted(options: CheckOptions) -> Wanted:
@@ -105,16 +105,21 @@ def _ask_daemon(error: PermissionMissing, wanted: Wanted) -> Judgement:
 
 
 def _listen(options: CheckOptions, wanted: Wanted) -> Judgement:
-    from vrrpcore.judge import Judge
     from vrrpwatch.capture import open_live
-    from vrrpwatch.listening import Ears, listen, received_frames
-    from vrrpwatch.probes import Prober
 
     segments = {"": options.segments[0]} if len(options.segments) == 1 and len(options.interfaces) == 1 else None
     with open_live(options.interfaces, promisc=options.promisc, segments=segments) as capture:
+        # Frames arrive from here on: what is imported only now costs no time of listening.
+        from vrrpcore.judge import Judge
+        from vrrpwatch.listening import Ears, listen, received_frames
+        from vrrpwatch.probes import Prober
+
         ears = Ears(Judge())
         before = received_frames(capture)
         prober = None if options.probe is False else Prober(lambda: capture.links.values())
+        for link in capture.links.values():
+            for vip in wanted.vips:
+                ears.judge.watch(link.segment, pack(vip))
         _announce(capture, options)
 
         def about(judgement: Judgement) -> Judgement:

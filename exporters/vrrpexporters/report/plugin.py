@@ -41,7 +41,8 @@ def _headline(judgement: Judgement) -> str:
     address = None if router else worst_address(judgement)
     if router is None and address is not None:
         where = f"{address.vip}{f' on {address.segment}' if address.segment else ''}"
-        return f"{where}: {words.phrase(worst.cls)}, {words.plural(address.hosts, 'host')} answer{_cause(worst.cause)}"
+        who = f", {words.plural(address.hosts, 'host')} answer" if address.hosts else ""
+        return f"{where}: {words.phrase(worst.cls)}{who}{_cause(worst.cause)}"
     if router is None:
         return f"{where or judgement.source}: {words.finding(worst.cls, worst.cause)}"
     episode = words.worst_episode(router.episodes, worst)
@@ -96,11 +97,10 @@ def _all_well(judgement: Judgement) -> str:
 
 def _unheard(judgement: Judgement) -> str:
     facts = judgement.sensor
-    length = (
-        ""
-        if judgement.start is None or judgement.end is None
-        else f" in {words.seconds(judgement.end - judgement.start)}"
-    )
+    if judgement.start is None and not facts.frames and facts.notes:
+        return facts.notes[0]  # nothing was listened to, and this is why
+    known = judgement.start is not None and judgement.end is not None
+    length = f" in {words.seconds((judgement.end or 0.0) - (judgement.start or 0.0))}" if known else ""
     where = f" on {judgement.source}" if judgement.source else ""
     if facts.adverts:
         return f"adverts heard{where}, but nothing can be judged yet"
@@ -159,9 +159,10 @@ def _details(judgement: Judgement) -> list[str]:
         lines.append(f"… and {words.plural(len(bad) - MAX_ROUTERS, 'more router')}")
     for address in sorted(judgement.addresses, key=lambda item: RANK[item.worst.cls])[:MAX_ROUTERS]:
         if CLASS_STATE[address.worst.cls] != "OK":
-            owners = " ".join(address.owners)
-            lines.append(f"{address.vip}: {words.finding(address.worst.cls, address.worst.cause)}; owners {owners}")
-    return lines + list(judgement.sensor.notes)
+            owners = f"; owners {' '.join(address.owners)}" if address.owners else "; nobody was heard to own it"
+            lines.append(f"{address.vip}: {words.finding(address.worst.cls, address.worst.cause)}{owners}")
+    said = 1 if judgement.start is None and judgement.worst.cls == "unknown" else 0  # the first line has it
+    return lines + list(judgement.sensor.notes[said:])
 
 
 def _episode_lines(episode: Episode) -> list[str]:
