@@ -137,7 +137,7 @@ class Hosting:
         for rule in settings.rules:
             add.append(render_rule(rule, add=True))
             delete.append(render_rule(rule, add=False))
-        self.perform([each for each in self._static_delete if each not in delete], _GONE, "static configuration")
+        self.perform([each for each in self._static_delete if each not in delete], GONE, "static configuration")
         self.perform(add, (errno.EEXIST,), "static configuration")
         self._static_delete = delete
 
@@ -162,7 +162,7 @@ class Hosting:
 
     def close(self) -> None:
         """Put everything back."""
-        self.perform(reversed(self._static_delete), _GONE, "static configuration")
+        self.perform(reversed(self._static_delete), GONE, "static configuration")
         for index in self._vmacs.values():
             remove_link(index)
         if self._filtered:
@@ -177,4 +177,4 @@ class Hosting:
 
 
 #: What the kernel says when there is nothing left to remove.
-_GONE = (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ESRCH, errno.ENODEV)
+GONE = (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ESRCH, errno.ENODEV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from math import inf
 from typing import Any
@@ -29,6 +30,7 @@ class VirtualRouter:
         self.instance = instance
         self.base, self.carrier = base, carrier
         self.machine = Machine(instance)
+        self.machine.counters.since = time.time()
         self.faults: dict[str, str] = {}  # kind -> why, in words
         self.virtual = frozenset(each.address for each in (*instance.addresses, *instance.excluded_addresses))
         self.places: tuple[tuple[VirtualAddress, int], ...] = ()

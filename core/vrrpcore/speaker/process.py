@@ -1,0 +1,200 @@
+"""The speaker as a process of its own: what keeps time is apart from what reads files, writes logs and publishes.
+
+    supervisor (configuration, signals, log, state file)
+        |  control: commands, length + pickle, to the child; its end of file means that the supervisor is gone
+        |  reports: one marshalled (kind, value) for each datagram, to the supervisor; dropped when it does not read
+    speaker   (machines, sockets, links)
+
+The child never waits for the supervisor. When the supervisor dies the child releases its addresses and ends; when the
+child dies the supervisor starts another one, which first removes what its predecessor left on the host.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from vrrpcore.errors import VrrpwatchError
+from vrrpcore.settings import Settings
+from vrrpcore.speaker.clock import keep_time, raise_file_limit
+from vrrpcore.speaker.speaker import Speaker
+
+EXIT_CONFIG: Final = 3  # the child could not use its configuration on this host: starting it again will not help
+_LENGTH: Final = 4
+_SO_SNDBUFFORCE: Final = 32
+_BUFFER: Final = 4 << 20
+
+
+class SpeakerProcess:
+    """The child as its supervisor sees it."""
+
+    def __init__(self, settings: Settings, *, realtime: bool = True) -> None:
+        """Start it. Call from a process without threads."""
+        self.settings = settings
+        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.reports, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (reports, self.reports):
+            try:
+                end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _BUFFER)
+            except OSError:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._control.close()
+            self.reports.close()
+            _child(settings, control, reports, realtime)
+        control.close()
+        reports.close()
+        self.reports.setblocking(False)
+        self.exit_status: int | None = None
+
+    def read(self) -> list[tuple[str, Any]]:
+        """What the child has reported since; [] when there is nothing, and at its end."""
+        found: list[tuple[str, Any]] = []
+        while True:
+            try:
+                data = self.reports.recv(1 << 20)
+            except (BlockingIOError, ConnectionResetError):
+                return found
+            if not data:
+                return found
+            found.append(marshal.loads(data))  # noqa: S302 (a socketpair with our own child)
+
+    def stop(self) -> None:
+        """Ask it to release everything and to end."""
+        self._command("stop", None)
+
+    def reload(self, settings: Settings) -> None:
+        """Give it a new configuration."""
+        self.settings = settings
+        self._command("reload", settings)
+
+    def command(self, word: str) -> None:
+        """Another command: see Child.COMMANDS."""
+        self._command(word, None)
+
+    def _command(self, word: str, value: Any) -> None:
+        body = pickle.dumps((word, value))
+        try:
+            self._control.sendall(len(body).to_bytes(_LENGTH, "big") + body)
+        except OSError:
+            pass  # it is gone: whoever waits for it will learn so
+
+    def poll(self) -> int | None:
+        """The wait status when it has ended, None while it runs."""
+        if self.exit_status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.exit_status = status
+        return self.exit_status
+
+    def kill(self) -> None:
+        """End it at once (it did not react)."""
+        if self.exit_status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            _, self.exit_status = os.waitpid(self.pid, 0)
+
+    def close(self) -> None:
+        self._control.close()
+        self.reports.close()
+
+
+class _Reports:
+    """The child's way to say something: never waits, counts what could not be said."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._send = end.send
+        self.lost = 0
+
+    def __call__(self, kind: str, value: Any) -> None:
+        try:
+            self._send(marshal.dumps((kind, value)))
+        except OSError:
+            self.lost += 1
+
+
+class _Control:
+    """Reads commands from the supervisor piece by piece, without waiting."""
+
+    def __init__(self, end: socket.socket, obey: Callable[[str, Any], None]) -> None:
+        end.setblocking(False)
+        self.end = end
+        self._obey = obey
+        self._data = bytearray()
+
+    def read(self) -> None:
+        while True:
+            try:
+                data = self.end.recv(1 << 16)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self._obey("stop", None)  # nobody is left who could ask us to
+                return
+            self._data += data
+        while len(self._data) >= _LENGTH:
+            length = int.from_bytes(self._data[:_LENGTH], "big")
+            if len(self._data) < _LENGTH + length:
+                return
+            body = bytes(self._data[_LENGTH : _LENGTH + length])
+            del self._data[: _LENGTH + length]
+            self._obey(*pickle.loads(body))  # noqa: S301 (a socketpair with the process that forked us)
+
+
+def _child(settings: Settings, control: socket.socket, reports: socket.socket, realtime: bool) -> NoReturn:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # the supervisor gets them, and tells us
+    signal.set_wakeup_fd(-1)
+    report = _Reports(reports)
+    code = 1
+    try:
+        code = _speak(settings, control, report, realtime)
+    except VrrpwatchError as error:
+        report("log", ("error", str(error)))
+        code = EXIT_CONFIG
+    except BaseException:  # noqa: BLE001 (whatever it is, it must be told: this process is about to vanish)
+        report("log", ("error", "internal error: " + " | ".join(traceback.format_exc().split("\n"))))
+    os._exit(code)
+
+
+def _speak(settings: Settings, control: socket.socket, report: _Reports, realtime: bool) -> int:
+    raise_file_limit()
+    speaker = Speaker(settings, report)
+    speaker.open()
+
+    def obey(word: str, value: Any) -> None:
+        if word == "stop":
+            speaker.stop()
+        elif word == "reload":
+            speaker.reload(value)
+            report("reloaded", None)
+
+    commands = _Control(control, obey)
+    speaker.watch(control.fileno(), commands.read)
+    if realtime:
+        for note in keep_time(settings.global_defs.vrrp_rt_priority):
+            report("note", note)
+    report("ready", None)
+    try:
+        speaker.start()
+        speaker.run()
+    except BaseException:
+        speaker.stop()  # whatever went wrong: no address may stay behind, and the peers shall know
+        raise
+    finally:
+        for router in speaker.routers.values():
+            report("row", router.row(0.0))
+        speaker.close()
+    return 0

@@ -1,0 +1,261 @@
+"""`vrrpwatch run`: the active speaker with its supervisor.
+
+    from vrrpwatch.run_speaker import RunOptions, run
+    code = run(RunOptions(config="/etc/keepalived/keepalived.conf"))
+
+`run` reads the configuration, lists every finding, and touches nothing when one is an error. With `test` it ends there,
+with keepalived's exit codes: 0 clean, 5 something to complain about, 6 script security, 2 unusable. Otherwise it forks
+the process that keeps time (vrrpcore.speaker.process) and serves it until SIGTERM or SIGINT: addresses are released,
+priority 0 is sent, exit code 0. SIGHUP reloads: a master stays master where the new configuration allows; a
+configuration with errors is refused as a whole and the old one stays in force. The log goes to stderr with keepalived's
+wording ("(VI_1) Entering MASTER STATE"), so that what waits for keepalived's lines (the lab does) finds ours.
+
+It works unprivileged inside a user namespace (`vrrpwatch.lab.enter_private_world`), as the demo needs it: CAP_NET_RAW
+and CAP_NET_ADMIN there are enough; what is not permitted (SCHED_FIFO, mlockall, some sysctls) is said and done without.
+The lab's `Watcher(host, config)` starts it as `python -m vrrpwatch run -f FILE`; its state file is /run/vrrpwatch/
+speaker.json of that host (form: vrrpcore.speaker.state).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vrrpcore.errors import ConfigError
+from vrrpcore.settings import Settings
+from vrrpcore.speaker import state
+from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
+from vrrpwatch import __version__
+from vrrpwatch.keepalived_conf import read
+from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_code
+
+DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_STOP_SECONDS: Final = 10.0  # how long the child may take to release everything
+_RESTART_SECONDS: Final = 1.0  # a child that lived shorter than this is not started again at once
+log = logging.getLogger("vrrpwatch.speaker")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says."""
+
+    config: str = DEFAULT_CONFIG
+    test: bool = False
+    config_id: str = ""  # -i: which `@ID` lines apply; "" = the host's name
+    state_path: str = state.DEFAULT_PATH  # "" = publish nothing
+    pid_file: str = ""
+    realtime: bool = True
+
+
+def run(options: RunOptions) -> int:
+    """Run until told to stop; the exit code."""
+    settings, findings = load(options)
+    report_findings(findings)
+    if options.test:
+        return config_test_code(findings)
+    if any(each.severity is Severity.ERROR for each in findings):
+        raise ConfigError(f"{options.config}: not started because of the errors above; nothing was touched")
+    if not settings.instances:
+        raise ConfigError(f"{options.config}: no vrrp_instance, nothing to run")
+    return Supervisor(options, settings).run()
+
+
+def load(options: RunOptions) -> tuple[Settings, list[Finding]]:
+    """Read the configuration and meet it with this host: (settings, findings)."""
+    result = read(options.config)
+    return result.settings, list(result.findings)
+
+
+def report_findings(findings: list[Finding]) -> None:
+    """Every finding on stderr, one line each."""
+    for each in findings:
+        fix = f" ({each.fix})" if each.fix else ""
+        sys.stderr.write(f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.message}{fix}\n")
+    sys.stderr.flush()
+
+
+class Supervisor:
+    """The parent: signals, the log, the state file, and a child that is started again when it dies."""
+
+    def __init__(self, options: RunOptions, settings: Settings) -> None:
+        self._options = options
+        self._settings = settings
+        self._started = time.time()
+        self._stopping = False
+        self._stop_by = 0.0
+        self._code = 0
+        self._restarts = 0
+        self._notes: list[str] = []
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._global: dict[str, int] = {}
+        self._reload_ok = True
+        self._published = 0.0
+        self._dirty = True
+        self._publish_failed = False
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> int:
+        self._catch_signals()
+        self._write_pid()
+        self._launch()
+        try:
+            while self._child is not None:
+                self._turn()
+        finally:
+            if self._options.state_path:
+                state.remove(self._options.state_path)
+            if self._options.pid_file:
+                os.unlink(self._options.pid_file)
+        return self._code
+
+    # -- the child --
+
+    def _launch(self) -> None:
+        self._born = time.monotonic()
+        self._child: SpeakerProcess | None = SpeakerProcess(self._settings, realtime=self._options.realtime)
+        self._selector.register(self._child.reports, selectors.EVENT_READ, self._take_reports)
+        self._stop_sent = False
+
+    def _turn(self) -> None:
+        wait = max(0.0, self._published + (0.05 if self._dirty else 1.0) - time.monotonic())
+        for key, _ in self._selector.select(min(wait, 1.0)):
+            key.data()
+        self._look_after_child()
+        now = time.monotonic()
+        if now - self._published >= (0.05 if self._dirty else 1.0):
+            self._publish(now)
+
+    def _look_after_child(self) -> None:
+        child = self._child
+        assert child is not None
+        if self._stopping and not self._stop_sent:
+            child.stop()
+            self._stop_sent = True
+            self._stop_by = time.monotonic() + _STOP_SECONDS
+        if self._stopping and time.monotonic() > self._stop_by:
+            log.error("the speaker did not stop in %g s and is ended by force", _STOP_SECONDS)
+            child.kill()
+            self._code = 1
+        status = child.poll()
+        if status is None:
+            return
+        self._take_reports()
+        self._selector.unregister(child.reports)
+        child.close()
+        self._child = None
+        code = os.waitstatus_to_exitcode(status)
+        if self._stopping:
+            self._code = self._code or (0 if code == 0 else 1)
+        elif code == EXIT_CONFIG:
+            self._code = 2
+        else:
+            log.error("the speaker ended (%s) and is started again", f"signal {-code}" if code < 0 else f"code {code}")
+            if time.monotonic() - self._born < _RESTART_SECONDS:
+                time.sleep(_RESTART_SECONDS)
+            self._restarts += 1
+            self._launch()
+
+    def _take_reports(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        for kind, value in child.read():
+            if kind == "log":
+                log.log(_LEVELS[value[0]], "%s", value[1])
+            elif kind == "row":
+                self._rows[value["name"]] = value
+            elif kind == "global":
+                self._global = value
+            elif kind == "note":
+                log.warning("%s", value)
+                self._notes = [*self._notes, value] if value not in self._notes else self._notes
+            elif kind == "changed":
+                self._dirty = True
+
+    # -- signals --
+
+    def _catch_signals(self) -> None:
+        self._wakeup, end = socket.socketpair()
+        for each in (self._wakeup, end):
+            each.setblocking(False)
+        self._wakeup_end = end
+        signal.set_wakeup_fd(end.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, lambda number, frame: None)
+        self._selector.register(self._wakeup, selectors.EVENT_READ, self._signalled)
+
+    def _signalled(self) -> None:
+        try:
+            numbers = self._wakeup.recv(4096)
+        except BlockingIOError:
+            return
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._stopping = True
+        elif signal.SIGHUP in numbers:
+            self._reload()
+
+    def _reload(self) -> None:
+        log.info("reloading %s", self._options.config)
+        try:
+            settings, findings = load(self._options)
+        except (ConfigError, OSError) as error:
+            log.error("not reloaded, the old configuration stays in force: %s", error)
+            self._reload_ok = False
+            return
+        for each in findings:
+            log.log(_LEVELS.get(str(each.severity), 20), "%s:%d: %s", each.file, each.line, each.message)
+        if any(each.severity is Severity.ERROR for each in findings):
+            log.error("not reloaded because of the errors above, the old configuration stays in force")
+            self._reload_ok = False
+            return
+        self._reload_ok = True
+        names = {each.name for each in settings.instances}
+        self._rows = {name: row for name, row in self._rows.items() if name in names}
+        self._settings = settings
+        if self._child is not None:
+            self._child.reload(settings)
+
+    # -- what is published --
+
+    def _publish(self, now: float) -> None:
+        self._published, self._dirty = now, False
+        if not self._options.state_path:
+            return
+        order = {each.name: n for n, each in enumerate(self._settings.instances)}
+        rows = sorted((row for row in self._rows.values() if row["name"] in order), key=lambda row: order[row["name"]])
+        try:
+            state.write(
+                self._options.state_path,
+                {
+                    "schema": state.SCHEMA,
+                    "program": "vrrpwatch",
+                    "version": __version__,
+                    "pid": os.getpid(),
+                    "vrrp_pid": self._child.pid if self._child else 0,
+                    "restarts": self._restarts,
+                    "started": self._started,
+                    "updated": time.time(),
+                    "config": self._options.config,
+                    "config_last_reload_successful": self._reload_ok,
+                    "notes": self._notes,
+                    "global": self._global,
+                    "instances": rows,
+                },
+            )
+        except OSError as error:
+            if not self._publish_failed:
+                log.warning("%s: the state is not published: %s", self._options.state_path, error.strerror)
+            self._publish_failed = True
+
+    def _write_pid(self) -> None:
+        if self._options.pid_file:
+            with open(self._options.pid_file, "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
