@@ -18,7 +18,7 @@ from . import mutes
 from .adverts import Adverts
 from .docket import Book, Docket
 from .owners import Owners
-from .report import build
+from .report import build, settle
 from .rounds import Round
 
 BACKWARDS = 1.0  # seconds by which time may run backwards (merged files) before it is a clock step
@@ -201,6 +201,11 @@ class Judge:
         """The judgement as of `now` (epoch seconds; None: the last frame's time)."""
         if now is not None:
             self.advance(now)
+        settle(self.docket)
+        return self.render(now, source, version)
+
+    def render(self, now: float | None = None, source: str = "", version: str = "") -> Judgement:
+        """The judgement from the books as they stand, causes included (a panel of sensors has refined them)."""
         sensor = SensorFacts(
             frames=self.frames,
             adverts=self.count,

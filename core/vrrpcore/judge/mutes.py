@@ -125,6 +125,9 @@ def _open(docket: Docket, router: Book, mute: Mute, now: float) -> Record:
     record.masters = [name(mute.claimant), name(former) if former is not None else mac_text(mute.mac)]
     mute.record = router.add(record, docket.caps.episodes_per_router)
     router.count(record)
+    for old in list(router.episodes):  # the takeover that looked clean was the beginning of the overlap
+        if old.kind == "handover" and old.end == start and name(mute.claimant) == old.masters[-1]:
+            router.drop(old)
     for old in list(router.open):  # what ARP alone made of the same second owner
         if old.kind == "owners" and old.facts.get("mac") == mac_text(mute.mac):
             router.drop(old)

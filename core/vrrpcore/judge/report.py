@@ -33,6 +33,13 @@ OWNED_TWICE = frozenset(
 )
 
 
+def settle(docket: Docket) -> None:
+    """Decide the causes of what is open, as known now."""
+    for book in docket.books.values():
+        for contention in book.contentions.values():
+            causes.decide(docket, book, contention, docket.now)
+
+
 def build(
     docket: Docket,
     owners: Owners,
@@ -43,9 +50,6 @@ def build(
     version: str,
 ) -> Judgement:
     """Render everything that is known as of `docket.now`."""
-    for book in docket.books.values():
-        for contention in book.contentions.values():
-            causes.decide(docket, book, contention, docket.now)
     routers = tuple(router_verdict(docket, book) for book in docket.books.values())
     addresses = tuple(v for b in owners.all_books() if (v := address_verdict(docket, b)) is not None)
     worst = _worst(docket, owners)
