@@ -57,8 +57,9 @@ def test_no_registry_and_no_machine_is_named_anywhere() -> None:
 
 
 def test_the_pattern_finds_what_it_is_for() -> None:
-    assert UNWANTED.search(".".join(("https://py" + "pi", "org", "simple")))
-    assert UNWANTED.search("/".join(("cd ", "work", "main")))
+    registry, folder = "py" + "pi", "wo" + "rk"
+    assert UNWANTED.search(f"https://{registry}.org/simple")
+    assert UNWANTED.search(f"cd /{folder}/main")
     assert not UNWANTED.search("a framework/mainly python host")
 
 
