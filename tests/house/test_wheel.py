@@ -70,7 +70,7 @@ def test_the_program_is_the_installed_one_and_tells_its_version(program: Path) -
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("vrrpwatch ")
     for package in ("vrrpwatch", "vrrpcore", "vrrpexporters"):
-        where = [program.parent / "python", "-P", "-c", f"import {package}; print({package}.__file__)"]
+        where = [str(program.parent / "python"), "-P", "-c", f"import {package}; print({package}.__file__)"]
         told = subprocess.run(where, cwd="/", capture_output=True, text=True).stdout
         assert told.startswith(str(program.parents[1]))
 
