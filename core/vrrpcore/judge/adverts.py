@@ -227,6 +227,7 @@ class Adverts:
         return (
             component.holder is claimant
             and not shared
+            and not book.mutes  # its next advert decides what their announcements were worth
             and len(claimant.versions) == 1
             and (len(claimant.destinations) == 1 and claimant.outranked_at is None)
         )
