@@ -55,9 +55,10 @@ class MasterRow:
     first: float
     last: float
     claim: str  # live, suppressed, resigned, yielded, lapsed
+    auth_data: bytes = field(default=b"", repr=False)  # for expectations; a secret, never written out
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "auth_data"}
 
 
 @dataclass(frozen=True, slots=True)

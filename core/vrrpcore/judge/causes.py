@@ -6,6 +6,7 @@ an intermittent path. Pure.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from ..tally import Claimant
@@ -109,7 +110,7 @@ def _before(claimant: Claimant, at: float) -> float:
 def _stalled(y: Claimant, record: Record) -> bool:
     """y came back from a lapse with one advert and continuous IP IDs, and fell silent."""
     recent = list(y.recent)
-    for (before, id1, _), (at, id2, _) in zip(recent, recent[1:], strict=False):
+    for (before, id1, _), (at, id2, _) in pairwise(recent):
         if at >= record.start and at - before > y.lapse and id1 is not None and id2 is not None:
             return (id2 - id1) & 0xFFFF <= 2 and not y.ip.dont_fragment
     return False

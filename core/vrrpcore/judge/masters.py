@@ -110,7 +110,8 @@ def _change(
 def _handover_sentence(old: Claimant, new: Claimant, cause: str, now: float, likely: bool) -> str:
     what = f"{with_priority(new)} became master at {at_text(now)}"
     if cause == "resigned" and likely:
-        return f"{what}, {span(now - old.last)} after the last advert of {name(old)}: earlier than its lapse, so it had resigned"
+        early = f"{span(now - old.last)} after the last advert of {name(old)}"
+        return f"{what}, {early}: earlier than its lapse, so it had resigned"
     if cause == "resigned":
         return f"{what}, {span(now - old.ended_at)} after {name(old)} resigned with priority 0"
     if cause == "master_lost":
@@ -160,8 +161,8 @@ def stall_record(claimant: Claimant, other: Claimant, begin: float, silent_since
     record.masters = [name(claimant), name(other)]
     record.blamed = [name(claimant)]
     record.say(
-        f"{name(claimant)} sent nothing from {at_text(silent_since)} to {at_text(now)} without resigning, and came back "
-        f"with continuous IP IDs in a burst, while {with_priority(other)} was master since {at_text(begin)}: it stalled"
+        f"{name(claimant)} sent nothing from {at_text(silent_since)} to {at_text(now)} without resigning, and came "
+        f"back with continuous IP IDs in a burst, while {with_priority(other)} was master since {at_text(begin)}: it stalled"
     )
     return record
 

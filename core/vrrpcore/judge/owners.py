@@ -125,12 +125,12 @@ class Owners:
             first, newcomer = contention.first, contention.second
             if x is not None and y is not None and self._belongs(segment, mac, x, y):
                 contention.announced(now)
-            silent_holder = self._belongs(segment, mac, first, newcomer)
-            if contention.kinds and contention.kind != "collision" and silent_holder:
-                if now - contention.began > delta(first.interval):
-                    rivals.confirm(self.docket, router, contention, now)
-                    if contention.record is not None:
-                        contention.record.say(f"{name(first)} still announced the address at {at_text(now)}")
+            late = now - contention.began > delta(first.interval)
+            rejected = contention.kinds and contention.kind != "collision"
+            if rejected and late and self._belongs(segment, mac, first, newcomer):
+                rivals.confirm(self.docket, router, contention, now)
+                if contention.record is not None:
+                    contention.record.say(f"{name(first)} still announced the address at {at_text(now)}")
             if contention.record is not None:
                 contention.record.last = max(contention.record.last, now)
         mutes.announced(self.docket, router, component, book, mac, now)

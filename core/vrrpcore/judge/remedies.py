@@ -28,21 +28,32 @@ _WORDS: Final[dict[str, str]] = {
     "vip_list_mismatch": "give {hosts} the same virtual_ipaddress block",
     "vrid_mismatch": "one address belongs to one virtual_router_id: make it the same on {hosts}",
     "vrid_collision": "give one of the two clusters ({hosts}) another virtual_router_id on this segment",
-    "checksum_style_mismatch": "make the VRRPv3 checksum alike on {hosts}: keepalived `v3_checksum_as_v2` (global_defs), "
-    "FRR `no vrrp VRID checksum-with-ipv4-pseudoheader`",
-    "ttl_not_255": "the adverts of {hosts} arrive with a TTL other than 255: remove the hop, proxy or mangle rule on the path "
-    "(or set `min_ttl`/`max_ttl` for that unicast peer)",
-    "transport_mismatch": "let each name the other: `unicast_src_ip` and `unicast_peer` on {hosts}, or multicast on both with the "
-    "same group",
+    "checksum_style_mismatch": (
+        "make the VRRPv3 checksum alike on {hosts}: keepalived `v3_checksum_as_v2` (global_defs), FRR `no "
+        "vrrp VRID checksum-with-ipv4-pseudoheader`"
+    ),
+    "ttl_not_255": (
+        "the adverts of {hosts} arrive with a TTL other than 255: remove the hop, proxy or mangle rule on "
+        "the path (or set `min_ttl`/`max_ttl` for that unicast peer)"
+    ),
+    "transport_mismatch": (
+        "let each name the other: `unicast_src_ip` and `unicast_peer` on {hosts}, or multicast on both with "
+        "the same group"
+    ),
     "identical_source": "two machines use the address of {hosts}: give the clone an address of its own",
     "rejected": "compare the logs of {hosts}: vrrp_strict, check_unicast_src or an HMAC that only one of them has",
-    "master_stalled": "{hosts} stopped running for a while (VM snapshot or migration, blocked disk, starvation): set "
-    "`vrrp_rt_priority`, `vrrp_no_swap`, or a longer advert_int",
+    "master_stalled": (
+        "{hosts} stopped running for a while (VM snapshot or migration, blocked disk, starvation): set "
+        "`vrrp_rt_priority`, `vrrp_no_swap`, or a longer advert_int"
+    ),
     "startup_race": "set `vrrp_startup_delay` (global_defs) longer than the link needs to pass traffic",
-    "advert_suppression": "a foreign speaker's adverts arrive faster than the master's interval and keep it silent: give "
-    "it another virtual_router_id",
-    "stale_vip_after_daemon_death": "on {hosts} the daemon died and left the address: `ip address del VIP dev "
-    "IFACE`, then start the daemon",
+    "advert_suppression": (
+        "a foreign speaker's adverts arrive faster than the master's interval and keep it silent: give it "
+        "another virtual_router_id"
+    ),
+    "stale_vip_after_daemon_death": (
+        "on {hosts} the daemon died and left the address: `ip address del VIP dev IFACE`, then start the daemon"
+    ),
     "foreign_host_has_vip": "take the address off the host {hosts}, or give it another one",
     "arp_flux": "on the backups: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`",
     "two_owners": "only one router can own the address: lower the priority of the other on {hosts} below 255",
@@ -50,11 +61,12 @@ _WORDS: Final[dict[str, str]] = {
     "preempted": "",
     "resigned": "start the VRRP daemon again",
     "master_lost": "look after the host {hosts}: it fell silent without resigning",
-    "intermittent_path": "look for loss between {hosts}: interface errors, spanning tree, IGMP/MLD snooping without a "
-    "querier",
+    "intermittent_path": "look for loss between {hosts}: interface errors, spanning tree, IGMP/MLD snooping without a querier",
     "l2_partition": "the switch no longer connects {hosts}: check VLAN, trunk, LAG and spanning tree",
-    "multicast_filtered": "the network drops 224.0.0.18 / ff02::12 between {hosts}: give IGMP/MLD snooping a querier "
-    "or except the group, or use unicast_peer",
+    "multicast_filtered": (
+        "the network drops 224.0.0.18 / ff02::12 between {hosts}: give IGMP/MLD snooping a querier or except "
+        "the group, or use unicast_peer"
+    ),
     "one_way_path": "adverts do not reach {hosts}: check the switch ACL and the port on the way there",
 }
 _FIREWALL: Final = frozenset(("peer_deaf", "mutually_deaf", "deaf", "firewall_input"))

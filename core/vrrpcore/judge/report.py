@@ -136,6 +136,7 @@ def _master(claimant: Claimant, now: float) -> MasterRow:
         first=round(claimant.first, 6),
         last=round(claimant.last, 6),
         claim=claim,
+        auth_data=claimant.advert.auth_data,
     )
 
 
