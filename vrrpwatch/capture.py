@@ -57,7 +57,6 @@ class LiveCapture:
         self._indexes: dict[int, Link] = {}
         self._sockets: dict[int, wires.PacketSocket] = {}  # by interface index; 0 listens to all
         self._joined: dict[int, Joined] = {}
-        self._packets_before: dict[str, int] = {}
         self._dropped = 0  # by sockets that were closed
         self._held: list[Record] = []
         self._poll = select.poll()
@@ -137,13 +136,6 @@ class LiveCapture:
         self._held = batch[cut:]
         return batch[:cut]
 
-    def traffic(self) -> int:
-        """Packets of any kind that the interfaces received since the capture began: 0 tells a deaf sensor."""
-        known = interfaces()
-        return sum(
-            max(known[name].packets - before, 0) for name, before in self._packets_before.items() if name in known
-        )
-
     def drops(self) -> int:
         """Frames that the kernel had no room for; also kept in `counters.dropped`."""
         self.counters.dropped = self._dropped + sum(sock.dropped() for sock in self._sockets.values())
@@ -207,7 +199,6 @@ class LiveCapture:
             segment = self._segments.get(name) or self._segments.get("") or segment_name(interface)
             self.links[name] = Link(name, segment, RAW if cooked else ETHERNET)
             self.frames[name] = 0
-            self._packets_before[name] = interface.packets
         self._indexes[index] = self.links[name]
         if self._join:
             self._joined[index] = Joined(index)

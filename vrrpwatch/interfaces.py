@@ -22,7 +22,7 @@ _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLM_F_REQUEST_DUMP = 0x301
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_STATS64, _IFLA_LINK_NETNSID = 3, 5, 10, 18, 23, 37
+_IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_LINK_NETNSID = 3, 5, 10, 18, 37
 _IFLA_INFO_KIND = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 
@@ -47,7 +47,6 @@ class Interface:
     parent: int = 0  # index of the lower interface in this namespace; 0: none
     master: int = 0  # index of the bridge, bond or VRF that it belongs to; 0: none
     prefixes: tuple[Prefix, ...] = ()
-    packets: int = 0  # received since the interface was made
 
 
 def interfaces() -> dict[str, Interface]:
@@ -83,7 +82,6 @@ def _interface(message: bytes, prefixes: dict[int, list[Prefix]]) -> Interface:
         parent=0 if foreign else int.from_bytes(attributes.get(_IFLA_LINK, b""), sys.byteorder),
         master=int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),
         prefixes=tuple(prefixes.get(index, ())),
-        packets=int.from_bytes(attributes.get(_IFLA_STATS64, b"")[:8], sys.byteorder),
     )
 
 

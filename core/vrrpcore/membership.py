@@ -45,7 +45,7 @@ def memberships(proc: Path = _PROC) -> dict[str, frozenset[bytes]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("ascii", "replace").splitlines()
+        return path.read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
 

@@ -43,6 +43,7 @@ _AUXDATA = Struct("=IIIHHHH")  # status, len, snaplen, mac, net, vlan_tci, vlan_
 _TIMESPEC = Struct("@ll")
 _STATISTICS = Struct("=II")
 _MREQ = Struct("=iHH8s")
+_SOCKADDR = Struct("=HHi12x")
 _FPROG = Struct("@HP")
 _RING_REQUEST = Struct("=7I")
 _BLOCK = Struct("=8xIIII")  # status, packets, offset of the first, octets used
@@ -50,9 +51,10 @@ _STATUS = Struct("=I")
 #: tpacket3_hdr, and the sockaddr_ll behind it up to its packet type
 _FRAME = Struct("=IIII4xIH6xI16xi2xB")
 
-BLOCK_SIZE: Final = 262_144
-#: Blocks to try, most first: 16 MiB hold a second of 100,000 adverts; a container may allow less.
-BLOCK_COUNTS: Final = (64, 16, 4)
+#: A block that holds a frame is handed over after RETIRE_MS, full or not: many small blocks (16 MiB in all) bridge a
+#: stall of 5 s at any rate up to 25,000 adverts/s, where a few big ones would be used up by a trickle in half a second.
+BLOCK_SIZE: Final = 32_768
+BLOCK_COUNTS: Final = (512, 128, 32)  # most first: a container may allow less
 RETIRE_MS: Final = 10
 _RECEIVE_BUFFER: Final = 8 * 1_048_576
 _SNAPLEN: Final = 65_535
@@ -142,8 +144,15 @@ class _Counted:
 
 def bind(sock: socket.socket, index: int) -> None:
     """Begin to receive from one interface, or from all (0)."""
-    # Python takes a name; the kernel an index. An empty name stands for all.
-    sock.bind((socket.if_indextoname(index) if index else "", ETH_P_ALL))
+    if index:
+        sock.bind((socket.if_indextoname(index), ETH_P_ALL))
+        return
+    import ctypes  # Python's bind wants the name of one interface
+
+    address = _SOCKADDR.pack(socket.AF_PACKET, socket.htons(ETH_P_ALL), 0)
+    if ctypes.CDLL(None, use_errno=True).bind(sock.fileno(), address, len(address)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 class MessageSocket(_Counted):

@@ -85,7 +85,9 @@ def race(contenders: Sequence[Contender], rounds: int) -> dict[str, Result]:
             except (RuntimeError, OSError) as error:
                 say(f"  {one.name} is left out: {error}")
                 del results[one.name]
-        say(f"  round {number + 1} of {rounds}: " + ", ".join(f"{n} {r.runs[-1].cpu:.2f} s" for n, r in results.items()))
+        say(
+            f"  round {number + 1} of {rounds}: " + ", ".join(f"{n} {r.runs[-1].cpu:.2f} s" for n, r in results.items())
+        )
     return results
 
 

@@ -18,5 +18,6 @@ with PcapReader(sys.argv[1]) as reader:
         if advert is not None:
             ip = packet.getlayer(IP) or packet.getlayer(IPv6)
             tag = packet.getlayer(Dot1Q)
-            counts[tag.vlan if tag is not None else 0, ip.src, advert.vrid] += 1
+            if ip is not None:
+                counts[tag.vlan if tag is not None else 0, ip.src, advert.vrid] += 1
 print(len(counts), sum(counts.values()))
