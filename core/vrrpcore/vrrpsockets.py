@@ -10,20 +10,20 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Final
 
 from vrrpcore.addresses import text
 from vrrpcore.errors import PermissionMissing, SourceError
+from vrrpcore.frames import IpFacts
 
 VRRP: Final = 112
 AH: Final = 51
 _IP_MULTICAST_ALL: Final = 49
 _IPV6_MULTICAST_ALL: Final = 29
 _IPV6_RECVHOPLIMIT: Final = 51
-_IPV6_HOPLIMIT: Final = 52
 _IPV6_RECVPKTINFO: Final = 49
-_IPV6_PKTINFO: Final = 50
 _SO_RCVBUFFORCE: Final = 33
 _SO_ATTACH_FILTER: Final = 26
 _RECEIVE_BUFFER: Final = 2 << 20  # octets: a stall of seconds at thousands of adverts a second loses nothing
@@ -122,25 +122,31 @@ class Receiver:
             except OSError:  # the interface went down
                 return
 
-    def packets6(self, limit: int = 256) -> Iterator[tuple[bytes, bytes, bytes, int]]:
-        """What has arrived: (message, source, destination, hop limit; 0 when unknown)."""
+    def packets6(self, limit: int = 256) -> Iterator[tuple[bytes, tuple[bytes, ...], str]]:
+        """What has arrived: (message, ancillary data for `facts6`, source as the kernel writes it)."""
+        receive = self._socket.recvmsg
         for _ in range(limit):
             try:
-                data, ancillary, _, peer = self._socket.recvmsg(2048, _ANCILLARY)
+                data, ancillary, _, peer = receive(2048, _ANCILLARY)
             except BlockingIOError:
                 return
             except OSError:
                 return
-            hops, destination = 0, bytes(16)
-            for _, kind, value in ancillary:
-                if kind == _IPV6_HOPLIMIT:
-                    hops = int.from_bytes(value[:4], "little" if struct.pack("=H", 1)[0] else "big")
-                elif kind == _IPV6_PKTINFO:
-                    destination = value[:16]
-            yield data, socket.inet_pton(socket.AF_INET6, peer[0].split("%", 1)[0]), destination, hops
+            yield data, tuple([value for _, _, value in ancillary]), peer[0]
 
     def close(self) -> None:
         self._socket.close()
+
+
+def facts6(ancillary: tuple[bytes, ...], peer: str) -> IpFacts:
+    """Source, destination and hop limit (0 when unknown) of a message of `packets6`."""
+    hops, destination = 0, bytes(16)
+    for value in ancillary:
+        if len(value) == 4:  # IPV6_HOPLIMIT
+            hops = int.from_bytes(value, sys.byteorder)
+        elif len(value) == 20:  # IPV6_PKTINFO: address, interface index
+            destination = value[:16]
+    return IpFacts(6, socket.inet_pton(socket.AF_INET6, peer.split("%", 1)[0]), destination, hops)
 
 
 class Sender:

@@ -37,9 +37,10 @@ class Machine:
     """
 
     __slots__ = (
-        "_advertise", "_delay_until", "_heard", "_lost_master", "_lower_seen", "_owner", "_zero_seen", "address",
-        "counters", "deadline", "instance", "interval", "last_advert_sent", "last_event", "master_address",
-        "master_interval", "master_priority", "new_master_reason", "priority", "rules", "since", "state",
+        "_advertise", "_again", "_again_down", "_delay_until", "_heard", "_lost_master", "_lower_seen", "_owner",
+        "_zero_seen", "address", "counters", "deadline", "instance", "interval", "last_advert_sent", "last_event",
+        "master_address", "master_interval", "master_priority", "new_master_reason", "priority", "rules", "since",
+        "state",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, rules: Rules | None = None, address: bytes = b"") -> None:
@@ -60,6 +61,8 @@ class Machine:
         self._delay_until: float | None = None  # preempt_delay
         self._lower_seen = False  # a lower master was heard since the Down timer was set
         self._zero_seen = False  # the Down timer was set by a priority 0
+        self._again: Advertisement | None = None  # the very value that was followed last, and nothing happened since
+        self._again_down = 0.0
         self._configure(instance)
         self.master_interval = self.interval
 
@@ -71,6 +74,7 @@ class Machine:
 
     def _set_priority(self, priority: int) -> None:
         self.priority = priority
+        self._again = None
         self._advertise = Advertise(priority)
 
     # -- what the timers are made of (RFC 9568 §6.1, RFC 3768 §6.1) --
@@ -139,6 +143,11 @@ class Machine:
 
     def receive(self, advert: Advertisement, source: bytes, now: float) -> tuple[Action, ...]:
         """An advert that passed acceptance, from `source` (packed)."""
+        if advert is self._again and source is self.master_address:  # the usual case, many thousand times
+            self.counters.adverts_received += 1
+            self._heard = now
+            self.deadline = now + self._again_down
+            return ()
         if self.state is State.BACKUP:
             signal = self._signal_in_backup(advert, source, now)
         elif self.state is State.MASTER:
@@ -146,7 +155,12 @@ class Machine:
         else:
             return ()
         self.counters.adverts_received += 1
-        return self._run(signal, now, advert, source)
+        actions = self._run(signal, now, advert, source)
+        if signal == "follow":
+            self._again, self._again_down = advert, self.deadline - now
+        else:
+            self._again = None
+        return actions
 
     def refused(self, now: float) -> None:
         """An advert of this VRID was refused. It has no effect, unless the rules model keepalived's defect."""
@@ -232,6 +246,7 @@ class Machine:
 
     def _change(self, target: State, now: float) -> Action:
         old, self.state, self.since = self.state, target, now
+        self._again = None
         reason = ""
         if target is State.MASTER:
             reason = self._reason()

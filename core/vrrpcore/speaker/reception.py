@@ -20,7 +20,7 @@ from vrrpcore.packet import Advertisement, parse
 from vrrpcore.settings import Instance
 from vrrpcore.speaker.render import authenticator
 from vrrpcore.speaker.router import VirtualRouter
-from vrrpcore.vrrpsockets import AH, VRRP, Receiver
+from vrrpcore.vrrpsockets import AH, VRRP, Receiver, facts6
 
 _MEMO_LIMIT: Final = 4096
 _AH_WINDOW: Final = 1 << 31
@@ -47,7 +47,7 @@ class Reception:
         self._deliver, self._unknown = deliver, unknown
         self.receivers: dict[Key, Receiver] = {}
         self._routers: dict[Key, dict[int, VirtualRouter]] = {}
-        self._memo: dict[tuple[Key, bytes], Heard] = {}
+        self._memo: dict[Key, dict[object, Heard]] = {}
         self._sequences: dict[tuple[str, bytes], int] = {}  # AH: last sequence number by router and source
         self.global_errors: Counter[str] = Counter()
 
@@ -93,31 +93,31 @@ class Reception:
         receiver = self.receivers.get(key)
         if receiver is None:
             return
-        memo, deliver = self._memo, self._deliver
+        memo = self._memo.setdefault(key, {})
+        if len(memo) > _MEMO_LIMIT:
+            memo.clear()
         if key[1] == 6:
-            for message, source, destination, hops in receiver.packets6():
-                what = b"".join((message, source, destination, bytes((hops & 0xFF,))))
-                heard = memo.get((key, what))
+            self._read6(key, receiver, memo, now)
+        elif key[3] == AH:  # every packet differs: its sequence number is part of what is signed
+            for packet in receiver.packets4():
+                self._deliver(self._understand4(key, packet), now)
+        else:
+            deliver = self._deliver
+            for packet in receiver.packets4():
+                what = packet[6:10] + packet[12:]
+                heard = memo.get(what)
                 if heard is None:
-                    heard = self._understand6(key, message, IpFacts(6, source, destination, hops))
-                    self._remember(key, what, heard)
+                    heard = memo[what] = self._understand4(key, packet)
                 deliver(heard, now)
-            return
-        for packet in receiver.packets4():
-            if key[3] == AH:
-                deliver(self._understand4(key, packet), now)
-                continue
-            what = packet[6:10] + packet[12:]
-            heard = memo.get((key, what))
-            if heard is None:
-                heard = self._understand4(key, packet)
-                self._remember(key, what, heard)
-            deliver(heard, now)
 
-    def _remember(self, key: Key, what: bytes, heard: Heard) -> None:
-        if len(self._memo) >= _MEMO_LIMIT:
-            self._memo.clear()
-        self._memo[key, what] = heard
+    def _read6(self, key: Key, receiver: Receiver, memo: dict[object, Heard], now: float) -> None:
+        deliver = self._deliver
+        for what in receiver.packets6():
+            heard = memo.get(what)
+            if heard is None:
+                message, ancillary, peer = what
+                heard = memo[what] = self._understand6(key, message, facts6(ancillary, peer))
+            deliver(heard, now)
 
     def _understand4(self, key: Key, packet: bytes) -> Heard:
         facts, body = ipv4(packet, 0)

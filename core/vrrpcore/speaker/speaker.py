@@ -32,7 +32,8 @@ from vrrpcore.timers import TimerQueue
 from vrrpcore.vrrpsockets import Sender
 
 _EARLY: Final = 0.0005  # seconds: how much sooner an advert may leave to share a wake-up with another
-_ROW_TURNS: Final = 8  # the rows of all routers are published once a second, in so many parts
+_ROW_TURNS: Final = 8  # the rows of all routers are published in so many parts
+_ROWS_A_SECOND: Final = 200  # once a second, or as often as this allows; changes are published at once
 
 
 class Speaker:
@@ -58,7 +59,7 @@ class Speaker:
         the host does not have or allow what the configuration needs."""
         self._epoll = select.epoll()
         self._alarm = AlarmClock()
-        self._epoll.register(self._alarm.fileno(), select.EPOLLIN)
+        self.watch(self._alarm.fileno(), self._alarm.rung)
         self.hosting = Hosting(self.journal.log)
         self.watch(self.hosting.interfaces.fileno(), self._links_changed)
         self.performer = Performer(self.hosting, self.journal, self._queue)
@@ -110,18 +111,20 @@ class Speaker:
         except InterruptedError:
             return
         now = time.monotonic()
-        for descriptor, _ in ready:
-            handler = self._watched.get(descriptor)
-            if handler is not None:
-                handler()
+        keys = []
         for descriptor, _ in ready:
             key = self._keys.get(descriptor)
             if key is not None:
-                self._reception.read(key, now)
-        self._alarm.rung()
+                keys.append(key)
+            else:
+                self._watched[descriptor]()
+        for key in keys:
+            self._reception.read(key, now)
         if self.stopping:
             return
-        self._fire(time.monotonic())
+        now = time.monotonic()
+        if self._queue.next() <= now + _EARLY:
+            self._fire(now)
         if now >= self._next_rows:
             self._publish_part(now)
 
@@ -324,7 +327,7 @@ class Speaker:
     # -- what is published --
 
     def _publish_part(self, now: float) -> None:
-        self._next_rows = now + 1.0 / _ROW_TURNS
+        self._next_rows = now + max(1.0, len(self.routers) / _ROWS_A_SECOND) / _ROW_TURNS
         self._row_turn = (self._row_turn + 1) % _ROW_TURNS
         offset = wall_offset()
         for number, router in enumerate(self.routers.values()):
