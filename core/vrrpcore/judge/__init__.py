@@ -18,6 +18,7 @@ from . import mutes
 from .adverts import Adverts
 from .docket import Book, Docket
 from .owners import Owners
+from .quiet import rearm, repeats
 from .report import build, settle
 from .rounds import Round
 
@@ -70,30 +71,7 @@ class Judge:
         if ident is None:
             ident = ip.ident
         if book is not None:
-            sole = book.quiet
-            # The quiet path: the sole live claimant says what it said before, in time. Nothing can follow from it.
-            if (
-                sole is not None
-                and (sole.frame is frame or (sole.advert == advert and same_header(sole, frame)))
-                and time - sole.last < sole.lapse
-                and (ident is None or sole.ip.dont_fragment or sole.ident is None or (ident - sole.ident) & 0xFFFF == 1)
-                and time - sole.last > 0.005
-                and time - sole.first > 0
-            ):
-                sole.previous, sole.last = sole.last, time
-                sole.count += 1
-                sole.spoke += 1
-                if ident is not None and sole.ident is not None:
-                    sole.step = (ident - sole.ident) & 0xFFFF
-                    if sole.step == 1:
-                        sole.counted += 1
-                    else:
-                        sole.uncounted += 1
-                sole.ident = ident
-                row = sole.macs[sole.mac]
-                row[0] += 1
-                row[2] = time
-                book.router.last = time
+            if repeats(book, frame, time, ident):
                 return
         else:
             router, gone = docket.tally.router(key, time)
@@ -109,7 +87,7 @@ class Judge:
 
     def _evicted(self, key: tuple[str, int, int]) -> None:
         docket = self.docket
-        del docket.books[key]
+        docket.books.pop(key).quiet = None
         docket.note(
             "more virtual routers than are remembered: the one that was silent longest was forgotten (a flood?)"
         )
@@ -173,6 +151,8 @@ class Judge:
             if isinstance(what, Book):
                 if what.due == at:
                     what.due = 0.0
+                    if what.quiet is not None and rearm(docket, what, at):
+                        continue
                 if docket.books.get(what.router.key) is what:
                     self.adverts.review(what, at)
                     mutes.claim_ended(what, at)
@@ -217,20 +197,3 @@ class Judge:
         )
         end = max(self.end or 0.0, now or 0.0) or None
         return build(self.docket, self.owners, sensor, self.start, end, source, version)
-
-
-def same_header(claimant: object, frame: Frame) -> bool:
-    """Whether an advert came as the claimant's last one did: everything but the IP ID."""
-    known = getattr(claimant, "frame", None)
-    if known is None or known.ip is None or frame.ip is None:
-        return False
-    a, b = known.ip, frame.ip
-    return (
-        known.source_mac == frame.source_mac
-        and a.source == b.source
-        and a.destination == b.destination
-        and a.ttl == b.ttl
-        and a.dont_fragment == b.dont_fragment
-        and a.tos == b.tos
-        and (a.ah is None) == (b.ah is None)
-    )

@@ -162,7 +162,8 @@ def stall_record(claimant: Claimant, other: Claimant, begin: float, silent_since
     record.blamed = [name(claimant)]
     record.say(
         f"{name(claimant)} sent nothing from {at_text(silent_since)} to {at_text(now)} without resigning, and came "
-        f"back with continuous IP IDs in a burst, while {with_priority(other)} was master since {at_text(begin)}: it stalled"
+        f"back with continuous IP IDs in a burst, while {with_priority(other)} was master since {at_text(begin)}: "
+        f"it stalled"
     )
     return record
 
@@ -192,9 +193,13 @@ def check_visible(docket: Docket, book: Book, component: Component, claimant: Cl
         for record in known:
             if record.cause not in kinds:
                 book.close(record, now)
+        split = any(
+            c.record is not None and other in (c.first, c.second) and claimant in (c.first, c.second)
+            for c in book.contentions.values()
+        )
         for kind in kinds[:1]:
-            if any(r.cause == kind for r in known):
-                continue
+            if split or any(r.cause == kind for r in known):
+                continue  # it is the cause of something worse, or said already
             record = Record("misconfig", "misconfig", kind, now, confirmed=now, last=now)
             record.facts["pair"] = pair
             record.masters = [name(other), name(claimant)]

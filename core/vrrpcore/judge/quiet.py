@@ -1,0 +1,84 @@
+"""The quiet path: the sole live claimant of an uncontested router says once more what it said before. Pure.
+
+Most adverts of most networks are that, and nothing can follow from one: no claim begins or ends, nobody is outranked,
+no deadline moves forward. So no more than the claimant's own book is brought up to date. Whatever is not plainly so
+takes the long way, and the result is the same: `Adverts` offers a router to the quiet path (`Book.quiet`) only while
+it has one claim, one component, one content and nothing open.
+"""
+
+from __future__ import annotations
+
+from ..frames import Frame
+from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
+from .docket import Book, Docket
+from .masters import flap_window
+
+
+def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
+    """Enter an advert that is a mere repetition, and say True; False leaves everything as it was.
+
+    `ident`: its IPv4 identification (None: IPv6). The caller has served all deadlines up to `time`.
+    """
+    sole = book.quiet
+    if sole is None or (sole.frame is not frame and not _same_content(sole, frame)):
+        return False
+    last = sole.last
+    if not COPY_WINDOW < time - last < LAPSE_INTERVALS * sole.advert.interval or sole.spoke < 2:
+        return False  # a copy, a claim that lapsed, or the second advert after a takeover: that one may be a stall's
+    known = sole.ident
+    if known is not None and ident is not None:
+        step = (ident - known) & 0xFFFF
+        if step == 1 == sole.step:
+            sole.counted += 1
+        elif sole.ip.dont_fragment:  # the kernel's own numbers: they tell nothing
+            if step == 1:
+                sole.counted += 1
+            else:
+                sole.uncounted += 1
+        else:
+            return False  # lost adverts, a restart, or a second counter: a cloned host
+        sole.step = step
+    sole.ident = ident
+    sole.previous, sole.last = last, time
+    sole.count += 1
+    sole.spoke += 1
+    mac = sole.mac
+    row = sole.macs[mac]
+    row[0] += 1
+    row[2] = time
+    sole.recent.append((time, ident, mac))
+    book.router.last = time
+    return True
+
+
+def rearm(docket: Docket, book: Book, at: float) -> bool:
+    """A deadline of a quiet router has come at `at`, and its claimant has spoken since: set the next one, say True.
+
+    What a full review would find is known: nothing. False where it might find something.
+    """
+    sole = book.quiet
+    assert sole is not None
+    lapse = LAPSE_INTERVALS * sole.advert.interval
+    due = sole.last + lapse
+    if due <= at or at - sole.last >= lapse:
+        return False
+    component = book.router.components[0]
+    if component.changes and component.changes[-1] + flap_window(component) >= at:
+        return False
+    book.due = due
+    docket.arm(due, book)
+    return True
+
+
+def _same_content(claimant: Claimant, frame: Frame) -> bool:
+    """Whether an advert came as the claimant's last one did, but for the IP ID (a memo was emptied in between)."""
+    known, new = claimant.frame, frame
+    if known is None or known.ip is None or new.ip is None or known.body != new.body:
+        return False
+    a, b = known.ip, new.ip
+    return (
+        known.source_mac == new.source_mac
+        and (a.source, a.destination, a.ttl, a.dont_fragment, a.tos)
+        == (b.source, b.destination, b.ttl, b.dont_fragment, b.tos)
+        and (a.ah is None) == (b.ah is None)
+    )
