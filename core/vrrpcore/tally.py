@@ -296,11 +296,6 @@ def note_advert(
     claimant: Claimant, now: float, frame: Frame, advert: Advertisement, ip: IpFacts, ident: int | None
 ) -> bool:
     """Enter one advert into a claimant's book; returns whether its content changed in a way that regroups."""
-    if claimant.recent and claimant.recent[-1][0] != claimant.last:
-        # The quiet path left these out.
-        if claimant.previous > claimant.recent[-1][0] and claimant.step is not None and claimant.ident is not None:
-            claimant.recent.append((claimant.previous, (claimant.ident - claimant.step) & 0xFFFF, claimant.mac))
-        claimant.recent.append((claimant.last, claimant.ident, claimant.mac))
     resigns = advert.priority == 0
     regroup = not resigns and claimant.advert.addresses != advert.addresses
     if not resigns and claimant.count and advert.priority != claimant.advert.priority:
