@@ -228,6 +228,7 @@ class Adverts:
             component.holder is claimant
             and not shared
             and not book.mutes  # its next advert decides what their announcements were worth
+            and (claimant.source, 1) not in book.router.claimants  # a clone: which of the two spoke?
             and len(claimant.versions) == 1
             and (len(claimant.destinations) == 1 and claimant.outranked_at is None)
         )
