@@ -70,8 +70,32 @@ def run(options: RunOptions) -> int:
 
 def load(options: RunOptions) -> tuple[Settings, list[Finding]]:
     """Read the configuration and meet it with this host: (settings, findings)."""
-    result = read(options.config)
-    return result.settings, list(result.findings)
+    settings, findings = read(options.config, options.config_id)
+    return settings, findings + missing_interfaces(settings)
+
+
+def missing_interfaces(settings: Settings) -> list[Finding]:
+    """What the file asks for and this host does not have: keepalived says so under -t (exit code 5), too."""
+    present = {name for _, name in socket.if_nameindex()}
+    if settings.global_defs.dynamic_interfaces:
+        return []
+    wanted = [(each.interface, each.where("interface"), each.name) for each in settings.instances]
+    wanted += [
+        (address.dev, address.origin, each.name)
+        for each in settings.instances
+        for address in (*each.addresses, *each.excluded_addresses)
+        if address.dev and not (each.vmac and each.vmac.name == address.dev)
+    ]
+    return [
+        Finding(
+            *(at.file, at.line, at.column, at.line, Severity.ERROR, "no-interface"),
+            f"interface {name} of vrrp_instance {owner} does not exist on this host",
+            f"one of: {', '.join(sorted(present - {'lo'}))}" if present - {"lo"} else "",
+            5,
+        )
+        for name, at, owner in wanted
+        if name and name not in present
+    ]
 
 
 def report_findings(findings: list[Finding]) -> None:
