@@ -6,7 +6,7 @@ ends the demo's routers with it. The observer does what `vrrpwatch check` does o
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import signal
 import sys
 import time
@@ -65,7 +65,7 @@ def run(routers: str = "auto") -> int:
 
 def chosen(routers: str) -> tuple[Callable[[Host, str], Router], str]:
     """How to start a router and what it is: our own speaker where it is there, else an installed keepalived."""
-    ours = importlib.util.find_spec("vrrpwatch.run_speaker") is not None
+    ours = _speaker_works()
     if routers == "vrrpwatch" or (routers == "auto" and ours):
         if not ours:
             raise LabError("this vrrpwatch has no speaker; use --routers keepalived")
@@ -73,6 +73,14 @@ def chosen(routers: str) -> tuple[Callable[[Host, str], Router], str]:
     if keepalived_path():
         return Keepalived, "keepalived"
     raise LabError("the demo needs a router: no keepalived is installed here (Debian: apt install keepalived)")
+
+
+def _speaker_works() -> bool:
+    try:
+        importlib.import_module("vrrpwatch.run_speaker")
+    except ImportError:
+        return False
+    return True
 
 
 class Observer:
@@ -127,6 +135,9 @@ def _show(lab: Lab, make: Callable[[Host, str], Router], name: str, narrator: Na
         _steady(observer, first, second, narrator)
         _split(observer, first, second, narrator)
         _heal(observer, first, second, narrator)
+    except LabError as error:
+        last = [line for host in (first, second) for one in host.programs for line in one.text().splitlines()[-3:]]
+        raise LabError(f"{error}; the routers said last: {' / '.join(last) or 'nothing'}") from error
     finally:
         observer.close()
     narrator.say("on your network: `vrrpwatch check -i IF` says this once, `vrrpwatch watch` tells Prometheus always")
