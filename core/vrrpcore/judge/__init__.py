@@ -12,9 +12,9 @@ from __future__ import annotations
 from ..errors import INVALID_REASONS
 from ..frames import Arp, Carp, Frame, Malformed, Membership, Neighbour
 from ..packet import Advertisement
-from ..tally import Caps
+from ..tally import Caps, Router
 from ..verdict import Judgement, SensorFacts
-from . import mutes
+from . import mutes, settled
 from .adverts import Adverts
 from .docket import Book, Docket
 from .owners import Owners
@@ -73,10 +73,12 @@ class Judge:
         if book is not None:
             if repeats(book, frame, time, ident):
                 return
+            if book.settled is not None and settled.goes_on(book, frame, time, ident):
+                return
         else:
             router, gone = docket.tally.router(key, time)
             for old in gone:
-                self._evicted(old.key)
+                self._evicted(old)
             book = docket.books[key] = Book(router)
         self.adverts.take(time, book, frame, advert, ip, ident)
         if book.mutes:
@@ -85,17 +87,18 @@ class Judge:
                 mutes.spoke(docket, book, claimant, time)
                 mutes.claim_ended(book, time)
 
-    def _evicted(self, key: tuple[str, int, int]) -> None:
+    def _evicted(self, router: Router) -> None:
+        """A router had to go for another one: forget what is indexed by it, and say so."""
         docket = self.docket
-        docket.books.pop(key).quiet = None
-        docket.note(
-            "more virtual routers than are remembered: the one that was silent longest was forgotten (a flood?)"
-        )
-        for address_key, keys in list(docket.listed.items()):
-            if key in keys:
-                del keys[key]
-                if not keys:
-                    del docket.listed[address_key]
+        del docket.books[router.key]
+        docket.note("more virtual routers than are remembered: the one silent longest was forgotten (a flood?)")
+        for claimant in router.claimants.values():
+            for address in claimant.advert.addresses:
+                keys = docket.listed.get((router.segment, address))
+                if keys is not None:
+                    keys.pop(router.key, None)
+                    if not keys:
+                        del docket.listed[(router.segment, address)]
 
     def _other(self, time: float, segment: str, frame: Frame) -> None:
         body, ip = frame.body, frame.ip
@@ -125,7 +128,7 @@ class Judge:
                 book.close(record, docket.now)
             book.contentions.clear()
             book.mutes.clear()
-            book.quiet = None
+            book.hush()
             book.due = 0.0
             for claimant in book.router.claimants.values():
                 claimant.end("", claimant.last)
@@ -152,6 +155,8 @@ class Judge:
                 if what.due == at:
                     what.due = 0.0
                     if what.quiet is not None and rearm(docket, what, at):
+                        continue
+                    if what.settled is not None and settled.rearm(docket, what, at):
                         continue
                 if docket.books.get(what.router.key) is what:
                     self.adverts.review(what, at)

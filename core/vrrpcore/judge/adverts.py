@@ -14,6 +14,7 @@ from ..tally import (
 from . import masters, rivals
 from .clones import split_clone
 from .docket import Book, Docket, Record
+from .settled import may_settle
 from .words import at_text, name
 
 
@@ -214,6 +215,7 @@ class Adverts:
         alone = len(claims) == 1 and not book.contentions and not book.open and len(book.router.components) == 1
         sole = claims[0] if alone else None
         book.quiet = sole if sole is not None and self._may_be_quiet(book, sole) else None
+        book.settled = may_settle(book) if len(book.contentions) == 1 else None
         future = [t for t in times if t > now]
         if future:
             due = min(future)

@@ -95,6 +95,7 @@ class Book:
     open: list[Record] = field(default_factory=list)
     best_forgotten: Record | None = None  # the worst of the episodes that the cap has pushed out
     quiet: Claimant | None = None  # sole live claimant of an uncontested router: the quiet path serves it
+    settled: Contention | None = None  # the one proved overlap of this router: `settled.goes_on` may serve it
     due: float = 0.0  # the armed check, 0 = none
     transitions: dict[str, int] = field(default_factory=dict)
     invalid: dict[str, int] = field(default_factory=dict)
@@ -168,6 +169,11 @@ class Book:
             self.episodes.remove(record)
         if record.counted:
             self.split_episodes -= 1
+
+    def hush(self) -> None:
+        """Something stands open: no short way may serve this router until its next review."""
+        self.quiet = None
+        self.settled = None
 
     def claims(self) -> list[Claimant]:
         """Claimants whose claim stands (live, outranked a moment ago, or suppressed)."""

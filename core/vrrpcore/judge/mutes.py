@@ -45,7 +45,7 @@ def announced(docket: Docket, router: Book, component: Component, book: AddressB
         mute.answers += 1
     if mute.pending is None:
         mute.pending = now
-    router.quiet = None
+    router.hush()
 
 
 def _just_left(member: Claimant, now: float) -> bool:

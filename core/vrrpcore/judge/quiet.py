@@ -20,7 +20,7 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     `ident`: its IPv4 identification (None: IPv6). The caller has served all deadlines up to `time`.
     """
     sole = book.quiet
-    if sole is None or (sole.frame is not frame and not _same_content(sole, frame)):
+    if sole is None or (sole.frame is not frame and not same_content(sole, frame)):
         return False
     last = sole.last
     if not COPY_WINDOW < time - last < LAPSE_INTERVALS * sole.advert.interval or sole.spoke < 2:
@@ -70,7 +70,7 @@ def rearm(docket: Docket, book: Book, at: float) -> bool:
     return True
 
 
-def _same_content(claimant: Claimant, frame: Frame) -> bool:
+def same_content(claimant: Claimant, frame: Frame) -> bool:
     """Whether an advert came as the claimant's last one did, but for the IP ID (a memo was emptied in between)."""
     known, new = claimant.frame, frame
     if known is None or known.ip is None or new.ip is None or known.body != new.body:

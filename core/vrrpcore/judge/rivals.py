@@ -193,7 +193,7 @@ def meet_strangers(docket: Docket, book: Book, component: Component, me: Claiman
             neighbour = docket.books[key]
             for other in neighbour.router.claimants.values():
                 if address in other.advert.addresses and not _same_host(docket, book, me, other):
-                    neighbour.quiet = None
+                    neighbour.hush()
                     _meet_stranger(docket, book, me, other, "vrid", now, neighbour)
 
 

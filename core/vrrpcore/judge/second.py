@@ -31,7 +31,7 @@ def judge(
         record.addresses = frozenset((book.address,))
         book.record = router.add(record, docket.caps.episodes_per_router)
         book.records.append(record)
-        router.quiet = None
+        router.hush()
     record.last = now
     _name(docket, book, router, component, owners, record, proved)
     if proved and record.confirmed is None:

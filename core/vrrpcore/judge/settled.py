@@ -1,0 +1,96 @@
+"""The other short way: two claimants whose overlap is proved go on saying what they said before. Pure.
+
+A split brain may last for days, and on a trunk with many of them its adverts must not cost more than their book
+entries. While nothing but repetition happens, only the books of the two, the lock between them and the time of the
+newest evidence change; whatever else comes takes the long way, with the same result.
+"""
+
+from __future__ import annotations
+
+from ..frames import Frame
+from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant, superior
+from .contention import Contention
+from .docket import Book, Docket
+from .quiet import same_content
+
+
+def may_settle(book: Book) -> Contention | None:
+    """The contention that the short way may serve, or None; asked at each review."""
+    contention = next(iter(book.contentions.values()))
+    record = contention.record
+    if contention.kind != "election" or record is None or record.confirmed is None or book.mutes:
+        return None
+    if book.open != [record] or len(book.router.components) != 1 or book.router.components[0].holder is None:
+        return None
+    both = (contention.first, contention.second)
+    claims = book.claims()
+    if len(claims) != 2 or any(c not in both or c.suppressed for c in claims):
+        return None
+    if any(len(c.versions) != 1 or len(c.destinations) != 1 or c.spoke < 2 for c in both):
+        return None
+    return contention
+
+
+def goes_on(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
+    """Enter an advert that repeats one side of the settled contention, and say True; False leaves all as it was."""
+    contention = book.settled
+    assert contention is not None
+    me, other = contention.first, contention.second
+    if frame is not me.frame:
+        if frame is other.frame or same_content(other, frame):
+            me, other = other, me
+        elif not same_content(me, frame):
+            return False
+    last = me.last
+    if not COPY_WINDOW < time - last < LAPSE_INTERVALS * me.advert.interval:
+        return False
+    if time - other.last >= LAPSE_INTERVALS * other.advert.interval:
+        return False
+    if ident is not None and me.ident is not None:
+        step = (ident - me.ident) & 0xFFFF
+        if step == 1 == me.step:
+            me.counted += 1
+        elif me.ip.dont_fragment:
+            if step == 1:
+                me.counted += 1
+            else:
+                me.uncounted += 1
+        else:
+            return False
+        me.step = step
+    _enter(book, contention, me, other, time, ident)
+    return True
+
+
+def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, time: float, ident: int | None) -> None:
+    me.ident = ident
+    me.previous, me.last = me.last, time
+    me.count += 1
+    me.spoke += 1
+    row = me.macs[me.mac]
+    row[0] += 1
+    row[2] = time
+    me.recent.append((time, ident, me.mac))
+    me.outranked_at = me.outranked_by = None
+    book.router.last = time
+    contention.heard(me, time)
+    if not contention.kinds and me.source != other.source and superior(me, other):
+        other.outranked_at, other.outranked_by = time, me
+    record = contention.record
+    if record is not None:
+        record.last = time
+        book.split_last_seen = max(book.split_last_seen, time)
+
+
+def rearm(docket: Docket, book: Book, at: float) -> bool:
+    """A deadline has come and both have spoken since: set the next one, say True; False where a review is due."""
+    contention = book.settled
+    assert contention is not None
+    due = min(c.last + LAPSE_INTERVALS * c.advert.interval for c in (contention.first, contention.second))
+    if due <= at:
+        return False
+    if book.router.components[0].changes:
+        return False
+    book.due = due
+    docket.arm(due, book)
+    return True
