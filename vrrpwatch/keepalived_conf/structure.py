@@ -97,7 +97,9 @@ class TreeBuilder:
 
     # -- findings ------------------------------------------------------------------------------------------------
 
-    def _tell(self, index: int, last: int, severity: Severity, code: str, message: str, fix: str, exit_code: int = 5) -> None:
+    def _tell(
+        self, index: int, last: int, severity: Severity, code: str, message: str, fix: str, exit_code: int = 5
+    ) -> None:
         at, end = self._lines[index].at, self._lines[last].at
         end_line = end.line if end.file == at.file and end.line > at.line else at.line
         column = at.column_at(self._lines[index].words[0].offset)

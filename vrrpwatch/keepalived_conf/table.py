@@ -307,6 +307,7 @@ class Keyword:
     level: Level | None = None  # a block with keywords of its own
     values: str = ""  # a block of values: what they are
     ignored: str = ""  # what happens when the value is refused, beyond "the line is ignored"
+    advice: str = ""  # how to mend a value that is refused, where that is known
 
     @property
     def is_block(self) -> bool:

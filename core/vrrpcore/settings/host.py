@@ -176,6 +176,7 @@ class GlobalDefs:
     higher_prio_send_advert: bool = False
     timer_expired_backup: bool = False
     owner_ignore_adverts: bool = False
+    v3_checksum_as_v2: bool = False
     down_timer_adverts: int = 3
     notify_priority_changes: bool = False
     linkbeat_use_polling: bool = False

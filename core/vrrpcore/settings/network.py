@@ -21,7 +21,7 @@ class VirtualAddress:
     peer: bytes | None = None
     peer_prefixlen: int | None = None
     use_vmac: bool = False
-    nodad: bool = False
+    nodad: bool = False  # IPv6: skip duplicate address detection (keepalived's default, `-nodad` turns it off)
     home: bool = False
     mngtmpaddr: bool = False
     noprefixroute: bool = False

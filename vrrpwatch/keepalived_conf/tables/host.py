@@ -159,6 +159,7 @@ GLOBAL_DEFS = Level(
             Seconds(1, UINT_MAX),
             "garp_interval",
             "0 (write nothing)",
+            advice="remove the line: no pause is the default",
         ),
         Keyword(
             "vrrp_gna_interval",
@@ -166,6 +167,7 @@ GLOBAL_DEFS = Level(
             Seconds(1, UINT_MAX),
             "gna_interval",
             "0 (write nothing)",
+            advice="remove the line: no pause is the default",
         ),
         Keyword("vrrp_min_garp", "one gratuitous ARP, no second burst", Bool(), "min_garp", "off"),
         Keyword(
@@ -397,7 +399,11 @@ GLOBAL_DEFS = Level(
         Keyword("reload_repeat", "reload every day", field="reload_repeat"),
         Keyword("reload_file", "file that says a reload is under way", OptionalText("PATH", "", "/run/reload")),
         Keyword("include_check", "what is wrong with includes is an error", shapes.INCLUDE_CHECK),
-        Keyword("config_save_dir", "where to save configurations at reloads", Text("DIRECTORY", sample="/var/lib/keepalived")),
+        Keyword(
+            "config_save_dir",
+            "where to save configurations at reloads",
+            Text("DIRECTORY", sample="/var/lib/keepalived"),
+        ),
         Keyword(
             "tmp_config_directory",
             "where to keep the configuration read",

@@ -115,6 +115,7 @@ INSTANCE = Level(
             "state",
             "BACKUP (MASTER with priority 255)",
             ignored="BACKUP is used",
+            advice="write BACKUP",
         ),
         Keyword("interface", "interface that adverts and addresses use", Interface(), "interface"),
         Keyword(

@@ -1,0 +1,415 @@
+"""Binding of virtual_server, its real servers and their health checks, with what they inherit."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from vrrpcore.addresses import text
+from vrrpcore.settings import (
+    Checker,
+    Command,
+    Forwarding,
+    GlobalDefs,
+    RealServer,
+    SslFiles,
+    Url,
+    VirtualServer,
+    VirtualServerGroup,
+    VirtualServerGroupEntry,
+)
+from vrrpwatch.keepalived_conf import values
+from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
+from vrrpwatch.keepalived_conf.bind_host import lost_arguments, user_exists
+from vrrpwatch.keepalived_conf.findings import Severity
+from vrrpwatch.keepalived_conf.shapes import Endpoint
+from vrrpwatch.keepalived_conf.structure import Line, Node
+from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked, need
+from vrrpwatch.keepalived_conf.tables.servers import CHECKERS
+from vrrpwatch.keepalived_conf.words import Word
+
+_KINDS = tuple(row.name for row in CHECKERS)
+#: Retries and delays that differ from 1 and 1 second.
+_RETRIES = {"MISC_CHECK": 0, "DNS_CHECK": 3}
+_DELAYS = {"HTTP_GET": 3.0, "SSL_GET": 3.0}
+
+
+def server_group(binder: Binder, node: Node) -> VirtualServerGroup | None:
+    """One virtual_server_group."""
+    name = binder.value_of(Line(node.line.at, node.line.words[:2]), node.keyword) if node.keyword else None
+    if name is None:
+        return None
+    entries = tuple(each for line in node.values if (each := _group_entry(binder, line)) is not None)
+    if not entries:
+        binder.tell(
+            node.line, Severity.ERROR, "empty-group", f"virtual_server_group {name} has no entries; keepalived removes it",
+            "add ADDRESS PORT lines", end_line=node.end_line,
+        )  # fmt: skip
+    return VirtualServerGroup(name, entries, origin(node.line))
+
+
+def _group_entry(binder: Binder, line: Line) -> VirtualServerGroupEntry | None:
+    try:
+        return _fwmark_entry(line) if line.head == "fwmark" else _range_entry(line)
+    except BadWord as bad:
+        binder.refuse(line, bad, "the line is skipped", "virtual_server_group")
+    except Missing:
+        binder.tell(
+            line,
+            Severity.ERROR,
+            "missing-parameter",
+            "fwmark needs a number; keepalived gives up here",
+            "write fwmark N",
+            exit_code=2,
+        )
+    return None
+
+
+def _fwmark_entry(line: Line) -> VirtualServerGroupEntry:
+    mark = checked(need(line.words, 1), values.unsigned)
+    family = None
+    if len(line.words) > 2:
+        families = {"inet": 4, "inet6": 6}
+        if line.words[2].text not in families:
+            raise BadWord(line.words[2], f"'{line.words[2].text}' is not inet or inet6")
+        family = families[line.words[2].text]
+    return VirtualServerGroupEntry(fwmark=mark, family=family)
+
+
+def _range_entry(line: Line) -> VirtualServerGroupEntry:
+    word = line.words[0]
+    first: bytes = checked(word, values.socket_address)
+    port = 0
+    if len(line.words) > 1 and line.words[1].text.strip("0"):
+        port = checked(line.words[1], values.unsigned, 1, 65535)
+    return VirtualServerGroupEntry(first, _range_end(word, first), port)
+
+
+def _range_end(word: Word, first: bytes) -> bytes:
+    """The last address of `A`, `A/LENGTH`, `A-B` or `A-N` (the last part)."""
+    bits = len(first) * 8
+    if "/" in word.text:
+        length: int = checked(Word(word.text.partition("/")[2], word.offset), values.unsigned, 1, bits)
+        host = (1 << (bits - length)) - 1
+        if int.from_bytes(first) & host:
+            raise BadWord(word, f"{word.text} has bits beyond its prefix length")
+        return (int.from_bytes(first) | host).to_bytes(len(first))
+    if "-" not in word.text:
+        return first
+    tail = word.text.partition("-")[2]
+    if "." in tail or ":" in tail:
+        last: bytes = checked(Word(tail, word.offset), values.address)
+    else:
+        base = 10 if len(first) == 4 else 16
+        size = 1 if len(first) == 4 else 2
+        try:
+            last = first[:-size] + int(tail, base).to_bytes(size)
+        except (ValueError, OverflowError):
+            raise BadWord(word, f"'{tail}' is no end of a range") from None
+    if len(last) != len(first) or last < first:
+        raise BadWord(word, f"{word.text} ends before it begins")
+    return last
+
+
+def ssl(binder: Binder, node: Node) -> SslFiles:
+    """The SSL block."""
+    block = binder.read(node)
+    return SslFiles(*(block.get(name, "") for name in ("password", "ca", "certificate", "key")))
+
+
+class ServerBinder:
+    """Reads one virtual_server block."""
+
+    def __init__(
+        self, binder: Binder, node: Node, defaults: GlobalDefs, groups: tuple[VirtualServerGroup, ...]
+    ) -> None:
+        self._binder, self._node, self._defaults = binder, node, defaults
+        self._groups = {group.name: group for group in groups}
+
+    def bind(self) -> VirtualServer | None:
+        """The virtual server; None when its address is unusable (keepalived skips the whole block)."""
+        node = self._node
+        consequence = "the whole block is skipped"
+        endpoint: Endpoint | None = (
+            self._binder.value_of(node.line, node.keyword, consequence) if node.keyword else None
+        )
+        if endpoint is not None and node.parameters:
+            for word in node.parameters[:2]:
+                self._binder.check_template(node.line, word)
+        block = self._binder.read(node)
+        self._name = " ".join(word.text for word in node.parameters[:2])
+        server = self._server(block, endpoint or Endpoint())
+        return server if endpoint is not None else None
+
+    def _whole(self, code: str, message: str, fix: str, severity: Severity = Severity.WARNING) -> None:
+        self._binder.tell(
+            self._node.line,
+            severity,
+            code,
+            f"virtual_server {self._name}: {message}",
+            fix,
+            end_line=self._node.end_line,
+        )
+
+    def _server(self, block: Block, endpoint: Endpoint) -> VirtualServer:
+        family = 4 if endpoint.address is None or len(endpoint.address) == 4 else 6
+        if block.has("family"):
+            family = 6 if block.get("family") == "inet6" else 4
+        reals = [each for child in block.children("real_server") if (each := self._real(block, child)) is not None]
+        found = self._checked(block, endpoint, reals)
+        sorry = self._sorry(block, endpoint)
+        for name in ("quorum_up", "quorum_down"):
+            found[name] = self._binder.command(block.counts.get(name))
+        smtp = block.get("smtp_alert")
+        return VirtualServer(
+            address=endpoint.address, port=endpoint.port, fwmark=endpoint.fwmark, group=endpoint.group, family=family,
+            scheduler=block.get("scheduler", "wlc"),
+            scheduler_flags=tuple(name.removeprefix("flag ") for name in block.counts if name.startswith("flag ") and name != "flag ops"),
+            forwarding=block.get("forwarding", Forwarding()),
+            persistence_engine=block.get("persistence_engine", ""),
+            persistence_granularity=block.get("persistence_granularity"),
+            alpha=block.has("alpha"), omega=block.has("omega"), ha_suspend=block.has("ha_suspend"),
+            inhibit_on_failure=block.has("inhibit_on_failure"),
+            smtp_alert=bool(self._alert(smtp, False)),
+            virtualhost=block.get("virtualhost", ""), snmp_name=block.get("snmp_name", ""),
+            sorry_server=sorry, sorry_server_inhibit=block.has("sorry_server_inhibit"),
+            delay_loop_seconds=block.get("delay_loop", 60.0), connect_timeout_seconds=block.get("connect_timeout", 5.0),
+            retry=block.get("retry"), delay_before_retry_seconds=block.get("delay_before_retry"),
+            warmup_seconds=block.get("warmup"), real_servers=tuple(reals), origin=origin(self._node.line), **found,
+        )  # fmt: skip
+
+    def _alert(self, own: bool | None, default: bool) -> bool:
+        order = (own, self._defaults.smtp_alert_checker, self._defaults.smtp_alert)
+        return next((each for each in order if each is not None), default)
+
+    def _checked(self, block: Block, endpoint: Endpoint, reals: list[RealServer]) -> dict[str, Any]:
+        """Values that keepalived corrects when it looks at the whole server."""
+        protocol, timeout = block.get("protocol", ""), block.get("persistence_timeout", 0)
+        by_address = endpoint.address is not None or bool(endpoint.group)
+        if endpoint.group and endpoint.group not in self._groups:
+            self._whole(
+                "not-defined",
+                f"there is no virtual_server_group {endpoint.group}; the server is ignored",
+                "define it",
+                Severity.ERROR,
+            )
+        if not reals:
+            self._whole(
+                "no-real-server",
+                "no real_server; keepalived ignores it",
+                "add real_server ADDRESS PORT { … }",
+                Severity.ERROR,
+            )
+        if by_address and not protocol:
+            self._whole("no-protocol", "no protocol; UDP is used", "add protocol TCP")
+            protocol = "UDP"
+        if endpoint.fwmark is not None and protocol:
+            self._whole("no-effect", "a firewall mark has no protocol; it is ignored", "remove protocol")
+            protocol = ""
+        if not block.has("scheduler"):
+            self._whole("no-scheduler", "no lb_algo; wlc is used", "add lb_algo wlc")
+        if not block.has("forwarding") and any(
+            child.keyword and not any(c.line.head == "lvs_method" for c in child.children)
+            for child in block.children("real_server")
+        ):
+            self._whole("no-forwarding", "no lb_kind; NAT is used", "add lb_kind NAT (or DR, TUN)")
+        if endpoint.address is not None and not endpoint.port and not timeout:
+            if block.has("persistence_granularity"):
+                timeout = 360
+            else:
+                self._whole(
+                    "no-port", "without a port the service must be persistent; persistence is turned on", "add the port"
+                )
+                timeout = 360
+        if block.has("persistence_granularity") and not timeout:
+            timeout = 360
+        one_packet = block.has("flag ops")
+        if one_packet and protocol != "UDP" and by_address:
+            self._binder.warn(
+                block.line("flag ops"), "no-effect", "ops is for UDP only; it is ignored", "remove it", exit_code=5
+            )
+            one_packet = False
+        quorum, hysteresis = self._quorum(block, reals)
+        return {
+            "protocol": protocol, "persistence_timeout_seconds": timeout, "one_packet": one_packet,
+            "quorum": quorum, "hysteresis": hysteresis,
+        }  # fmt: skip
+
+    def _quorum(self, block: Block, reals: list[RealServer]) -> tuple[int, int]:
+        quorum, hysteresis = block.get("quorum", 1), block.get("hysteresis", 0)
+        total = sum(real.weight for real in reals)
+        if reals and quorum > total:
+            self._binder.warn(
+                block.line("quorum"),
+                "quorum-range",
+                f"quorum {quorum} is above the total weight {total}; {total} is used",
+                f"write quorum {total}",
+                exit_code=5,
+            )
+            quorum = total
+        if reals and hysteresis >= quorum and quorum:
+            if block.has("hysteresis"):
+                self._binder.warn(
+                    block.line("hysteresis"),
+                    "quorum-range",
+                    f"hysteresis {hysteresis} is not below quorum {quorum}; {quorum - 1} is used",
+                    f"write hysteresis {quorum - 1}",
+                    exit_code=5,
+                )
+            hysteresis = quorum - 1
+        return quorum, hysteresis
+
+    def _sorry(self, block: Block, endpoint: Endpoint) -> RealServer | None:
+        for name in ("sorry_server_inhibit", "sorry_forwarding"):
+            if block.has(name) and not block.has("sorry_server"):
+                self._binder.error(
+                    block.line(name),
+                    "no-effect",
+                    f"{block.counts[name].keyword.name} without sorry_server is ignored",
+                    "add sorry_server",
+                )
+        if not block.has("sorry_server"):
+            return None
+        target: Endpoint = block.get("sorry_server")
+        forwarding = block.get("sorry_forwarding", block.get("forwarding", Forwarding()))
+        assert_address = target.address or b""
+        return RealServer(
+            assert_address,
+            target.port or endpoint.port,
+            forwarding=forwarding,
+            origin=origin(block.line("sorry_server")),
+        )
+
+    # -- real servers --------------------------------------------------------------------------------------------
+
+    def _real(self, outer: Block, node: Node) -> RealServer | None:
+        endpoint: Endpoint | None = (
+            self._binder.value_of(node.line, node.keyword, "the whole block is skipped") if node.keyword else None
+        )
+        block = self._binder.read(node)
+        checkers = tuple(
+            self._checker(outer, block, child, endpoint or Endpoint()) for child in block.children(*_KINDS)
+        )
+        if endpoint is None or endpoint.address is None:
+            return None
+        for word in node.parameters[:2]:
+            self._binder.check_template(node.line, word)
+        forwarding: Forwarding = block.get("forwarding", outer.get("forwarding", Forwarding()))
+        port = self._port(node, endpoint, forwarding)
+        if not checkers:
+            self._binder.note(
+                node.line,
+                "no-health-check",
+                f"real_server {text(endpoint.address)} has no health check: it is never taken out",
+                "add TCP_CHECK { }",
+            )
+        return RealServer(
+            address=endpoint.address, port=port, weight=block.get("weight", outer.get("weight", 1)), forwarding=forwarding,
+            inhibit_on_failure=block.get("inhibit_on_failure", outer.has("inhibit_on_failure")),
+            upper_threshold=block.get("upper_threshold", 0), lower_threshold=block.get("lower_threshold", 0),
+            notify_up=self._binder.command(block.counts.get("notify_up")),
+            notify_down=self._binder.command(block.counts.get("notify_down")),
+            smtp_alert=self._alert(block.get("smtp_alert"), True),
+            virtualhost=block.get("virtualhost", ""), snmp_name=block.get("snmp_name", ""), checkers=checkers,
+            origin=origin(node.line),
+        )  # fmt: skip
+
+    def _port(self, node: Node, endpoint: Endpoint, forwarding: Forwarding) -> int:
+        """Without NAT the ports of both sides are the same."""
+        words = self._node.parameters
+        if not words or words[0].text in ("group", "fwmark"):
+            return endpoint.port
+        own = int(words[1].text) if len(words) > 1 and words[1].text.isdigit() and len(words[1].text) < 6 else 0
+        if forwarding.method != "NAT" and endpoint.port and own and endpoint.port != own:
+            self._binder.warn(
+                node.line, "port-mismatch", f"with {forwarding.method} the real server's port must be the virtual server's: {own} is used, not {endpoint.port}",
+                f"write port {own}, or lb_kind NAT", exit_code=5,
+            )  # fmt: skip
+            return own
+        return endpoint.port or own
+
+    def _checker(self, outer: Block, real: Block, node: Node, endpoint: Endpoint) -> Checker:
+        kind = node.line.head
+        block = self._binder.read(node)
+        urls = tuple(self._url(child) for child in block.children("url"))
+        if kind in ("HTTP_GET", "SSL_GET") and not urls:
+            self._binder.tell(
+                node.line,
+                Severity.ERROR,
+                "no-url",
+                f"{kind} without url is ignored",
+                "add url { path / }",
+                end_line=node.end_line,
+            )
+        command = self._misc(node, block) if kind == "MISC_CHECK" else None
+
+        def inherited(name: str, default: Any) -> Any:
+            return next((each.get(name) for each in (block, real, outer) if each.has(name)), default)
+
+        delay_loop = inherited("delay_loop", 60.0)
+        target = block.get("connect_address", b"")
+        if target and values.is_link_local(target) and not block.has("bind_interface"):
+            self._binder.error(
+                block.line("connect_address"),
+                "no-interface",
+                "a link-local address needs bind_if; the check is dropped",
+                "add bind_if INTERFACE",
+            )
+        return Checker(
+            kind=kind, connect_address=target, connect_port=block.get("connect_port"),
+            bind_address=block.get("bind_address"), bind_port=block.get("bind_port"), bind_interface=block.get("bind_interface", ""),
+            fwmark=block.get("fwmark"), connect_timeout_seconds=inherited("connect_timeout", 5.0),
+            retry=inherited("retry", _RETRIES.get(kind, 1)),
+            delay_before_retry_seconds=inherited("delay_before_retry", delay_loop if kind == "DNS_CHECK" else _DELAYS.get(kind, 1.0)),
+            delay_loop_seconds=delay_loop, warmup_seconds=inherited("warmup", delay_loop),
+            alpha=block.get("alpha", real.get("alpha", outer.has("alpha"))),
+            log_all_failures=block.get("log_all_failures", False), urls=urls,
+            virtualhost=block.get("virtualhost", real.get("virtualhost", outer.get("virtualhost", ""))),
+            command=command, timeout_seconds=float(block.get("timeout")) if block.has("timeout") else None,
+            dynamic=block.has("dynamic"), options=_options(block), origin=origin(node.line),
+        )  # fmt: skip
+
+    def _url(self, node: Node) -> Url:
+        block = self._binder.read(node)
+        if not block.has("path"):
+            self._binder.tell(
+                node.line,
+                Severity.ERROR,
+                "no-path",
+                "url without path is ignored",
+                "add path /",
+                end_line=node.end_line,
+            )
+        regex = block.get("regex")
+        return Url(
+            block.get("path", ""), block.get("digest", ""), block.get("status_codes", ()), block.get("virtualhost", ""),
+            " ".join(regex) if regex else "", block.has("regex_no_match"), _options(block),
+        )  # fmt: skip
+
+    def _misc(self, node: Node, block: Block) -> Command | None:
+        entry = block.counts.get("command")
+        if entry is None:
+            self._binder.tell(
+                node.line,
+                Severity.ERROR,
+                "script-without-command",
+                "MISC_CHECK without misc_path is dropped",
+                'add misc_path "COMMAND"',
+                end_line=node.end_line,
+            )
+            return None
+        lost_arguments(self._binder, entry)
+        user, group = block.get("user", ("", ""))
+        if block.has("user"):
+            user_exists(self._binder, block.counts["user"], user)
+        return Command(entry.value.words, user, group, origin(entry.line))
+
+
+def _options(block: Block) -> tuple[tuple[str, ...], ...]:
+    """Lines whose keyword has no field of its own."""
+    return tuple(tuple(word.text for word in entry.line.words) for entry in block.entries if not entry.keyword.field)
+
+
+def shown(packed: bytes) -> str:
+    """An address as text."""
+    return str(ip_address(packed))

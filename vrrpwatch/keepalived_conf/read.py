@@ -1,0 +1,183 @@
+"""Reading a keepalived.conf: files in, Settings and findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from vrrpcore.settings import GlobalDefs, Instance, Settings
+from vrrpwatch.keepalived_conf import bind_host, bind_instance, bind_servers, routes, value_lines
+from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
+from vrrpwatch.keepalived_conf.findings import Collector, Finding
+from vrrpwatch.keepalived_conf.lines import LineReader
+from vrrpwatch.keepalived_conf.sources import Library
+from vrrpwatch.keepalived_conf.structure import Node, TreeBuilder, prepare
+from vrrpwatch.keepalived_conf.tables import ROOT
+from vrrpwatch.keepalived_conf.value_lines import TrackKind
+from vrrpwatch.keepalived_conf.whole import judge_whole
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything that one reading gave: the model, the findings, the files (for quoting lines) and the tree."""
+
+    settings: Settings
+    findings: list[Finding]
+    library: Library
+    tree: Node
+
+
+def read(
+    path: str, config_id: str = "", environment: Mapping[str, str] | None = None
+) -> tuple[Settings, list[Finding]]:
+    """Read a configuration; never raises for what is in it.
+
+    `path` may be `-` for standard input; `config_id` is what `@id` lines compare with (default: the host's name up to
+    its first dot); `environment` serves `${_ENV NAME}` (default: the process's).
+    """
+    reading = read_all(path, config_id, environment)
+    return reading.settings, reading.findings
+
+
+def read_all(path: str, config_id: str = "", environment: Mapping[str, str] | None = None) -> Reading:
+    """As `read`, with the files and the tree."""
+    collector, library = Collector(), Library()
+    reader = LineReader(library, collector, config_id, environment)
+    logical = list(reader.lines()) if reader.open(path) else []
+    builder = TreeBuilder(prepare(logical, collector), ROOT, collector)
+    tree = builder.build()
+    settings = _Model(tree, collector).settings(tuple(library.sources) or (path,))
+    judge_whole(settings, tree, collector)
+    return Reading(settings, collector.sorted(settings.files), library, tree)
+
+
+class _Model:
+    """Binds the tree in the order in which parts need each other."""
+
+    def __init__(self, tree: Node, collector: Collector) -> None:
+        self._tree = tree
+        self._binder = Binder(collector)
+        self._root: Block = self._binder.read(tree)
+        self._names: dict[tuple[str, str], Node] = {}
+
+    def _blocks(self, *names: str) -> list[Node]:
+        return list(self._root.children(*names))
+
+    def _unique(self, *names: str) -> Iterable[Node]:
+        """Blocks with a name; keepalived skips a second one of the same name."""
+        for node in self._blocks(*names):
+            name = node.parameters[0].text if node.parameters else ""
+            key = (names[0], name)
+            if name and key in self._names:
+                from vrrpwatch.keepalived_conf.findings import Severity
+
+                first = self._names[key].line.at.line
+                self._binder.tell(
+                    node.line, Severity.ERROR, "repeated-name", f"{node.line.head} {name} is already defined on line {first}; keepalived skips this block",
+                    "give it another name", end_line=node.end_line,
+                )  # fmt: skip
+                continue
+            self._names.setdefault(key, node)
+            yield node
+
+    def settings(self, files: tuple[str, ...]) -> Settings:
+        binder, unique = self._binder, self._unique
+        defs = bind_host.global_defs(binder, self._blocks("global_defs"), self._root)
+        scripts = tuple(filter(None, (bind_host.script(binder, node) for node in unique("vrrp_script"))))
+        tracked = tuple(
+            filter(None, (bind_host.track_file(binder, node) for node in unique("track_file", "vrrp_track_file")))
+        )
+        processes = tuple(filter(None, (bind_host.process(binder, node) for node in unique("vrrp_track_process"))))
+        sessions = tuple(filter(None, (bind_host.bfd(binder, node) for node in unique("bfd_instance"))))
+        kinds = (
+            TrackKind("track_interface", "interface", None, 254, True),
+            _kind("track_script", "vrrp_script", scripts, 254, True),
+            _kind("track_file", "track_file", tracked, 254),
+            _kind("track_process", "vrrp_track_process", processes, 254),
+            _kind("track_bfd", "bfd_instance", sessions, 253),
+        )
+        taken: dict[str, object] = {}
+        garp = tuple(filter(None, (bind_host.garp_group(binder, node, taken) for node in self._blocks("garp_group"))))  # type: ignore[arg-type]
+        groups = tuple(
+            filter(None, (bind_instance.sync_group(binder, node, kinds, defs) for node in unique("vrrp_sync_group")))
+        )
+        members = {
+            name: (group.name, group.tracking_weight, True if group.notify.priority_changes else None)
+            for group in reversed(groups)
+            for name in group.members
+        }
+        context = bind_instance.Context(defs, kinds, garp, members)
+        found = (bind_instance.InstanceBinder(binder, node, context).bind() for node in unique("vrrp_instance"))
+        instances: tuple[Instance, ...] = tuple(filter(None, found))
+        server_groups = tuple(
+            filter(None, (bind_servers.server_group(binder, node) for node in self._blocks("virtual_server_group")))
+        )
+        servers = (
+            bind_servers.ServerBinder(binder, node, defs, server_groups).bind()
+            for node in self._blocks("virtual_server")
+        )
+        ssl_blocks = self._blocks("SSL")
+        return Settings(
+            global_defs=self._with_linkbeat(defs),
+            track_groups=tuple(filter(None, (bind_host.track_group(binder, node) for node in unique("track_group")))),
+            scripts=scripts,
+            track_files=tracked,
+            processes=processes,
+            bfd_instances=sessions,
+            garp_groups=garp,
+            interface_delays=tuple(
+                filter(
+                    None,
+                    (
+                        value_lines.delay(binder, line)
+                        for node in self._blocks("interface_up_down_delays")
+                        for line in node.values
+                    ),
+                )
+            ),
+            sync_groups=groups,
+            instances=instances,
+            virtual_servers=tuple(filter(None, servers)),
+            virtual_server_groups=server_groups,
+            ssl=bind_servers.ssl(binder, ssl_blocks[-1]) if ssl_blocks else None,
+            files=files,
+            **self._static(),
+            unused=tuple(binder.unused),
+        )
+
+    def _static(self) -> dict[str, tuple]:  # type: ignore[type-arg]
+        binder = self._binder
+        found = value_lines.addresses(binder, self._root.children("static_ipaddress"), "static_ipaddress", static=True)
+        lines = {
+            name: [line for node in self._blocks(name) for line in node.values]
+            for name in ("static_routes", "static_rules")
+        }
+        return {
+            "addresses": tuple(address for _, address in found),
+            "routes": tuple(
+                filter(None, (routes.route(binder, line, "static_routes") for line in lines["static_routes"]))
+            ),
+            "rules": tuple(filter(None, (routes.rule(binder, line, "static_rules") for line in lines["static_rules"]))),
+        }
+
+    def _with_linkbeat(self, defs: GlobalDefs) -> GlobalDefs:
+        from dataclasses import replace
+
+        pairs = []
+        for node in self._blocks("linkbeat_interfaces"):
+            for line in node.values:
+                kind = line.words[1].text if len(line.words) > 1 else ""
+                if kind not in ("", "MII", "ETHTOOL", "IOCTL") or len(line.words) > 2:
+                    self._binder.error(
+                        line, "invalid-value", f"'{line.words[-1].text}' is not MII, ETHTOOL or IOCTL", "remove it"
+                    )
+                pairs.append((line.head, kind))
+        return replace(defs, linkbeat_interfaces=tuple(pairs)) if pairs else defs
+
+
+def _kind(block: str, what: str, things: Iterable, limit: int, clamp: bool = False) -> TrackKind:  # type: ignore[type-arg]
+    known = {each.name: (each.weight, each.reverse, each.origin.line) for each in things}
+    return TrackKind(block, what, known, limit, clamp)
+
+
+__all__ = ["Reading", "origin", "read", "read_all"]

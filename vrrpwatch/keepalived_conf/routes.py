@@ -1,0 +1,378 @@
+"""Lines of virtual_routes, static_routes, virtual_rules and static_rules: iproute2's syntax as keepalived reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from vrrpcore.settings import Nexthop, Route, Rule
+from vrrpwatch.keepalived_conf import values
+from vrrpwatch.keepalived_conf.bind import Binder, origin
+from vrrpwatch.keepalived_conf.structure import Line
+from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked, need
+from vrrpwatch.keepalived_conf.words import Word
+
+KINDS = (
+    "unicast", "local", "broadcast", "multicast", "throw", "unreachable", "prohibit", "blackhole", "nat", "anycast", "xresolve",
+)  # fmt: skip
+_ANY = ("default", "any", "all")
+#: Words of a route that take a number, perhaps after `lock`.
+_NUMBERS = (
+    "hoplimit", "advmss", "rtt", "rttvar", "reordering", "window", "cwnd", "ssthresh", "rto_min", "initcwnd", "initrwnd",
+    "quickack", "expires", "fastopen_no_cookie",
+)  # fmt: skip
+_OTHERS = ("realms", "features", "congctl", "pref", "ttl-propagate", "vrf", "as", "encap")
+_PROTOCOLS = ("kernel", "boot", "static", "redirect", "ra", "bird", "babel", "bgp", "isis", "ospf", "rip", "eigrp", "zebra", "gated", "mrt", "dhcp", "xorp", "ntk", "keepalived", "none", "unspec")  # fmt: skip
+_TABLES = {"main", "local", "default", "unspec"}
+
+
+class _Reader:
+    """What routes and rules share: a position in the words and the address family found so far."""
+
+    def __init__(self, line: Line, binder: Binder, what: str) -> None:
+        self.line, self.binder, self.what = line, binder, what
+        self.words = line.words
+        self.at = 0
+        self.family = 0
+        self.found: dict[str, Any] = {}
+
+    def value(self) -> Word:
+        """The word behind the current one."""
+        self.at += 1
+        return need(self.words, self.at)
+
+    def set_family(self, word: Word, family: int) -> None:
+        if self.family and family and family != self.family:
+            raise BadWord(word, "IPv4 and IPv6 are mixed")
+        self.family = self.family or family
+
+    def address(self, word: Word) -> bytes:
+        packed: bytes = checked(word, values.address)
+        self.set_family(word, 4 if len(packed) == 4 else 6)
+        return packed
+
+    def network(self, word: Word) -> tuple[bytes, int] | None:
+        """A network, or None for default, any, all (whose family the rest decides)."""
+        if word.text in _ANY:
+            return None
+        if word.text == "default6":
+            self.set_family(word, 6)
+            return None
+        packed, length = checked(word, values.network)
+        self.set_family(word, 4 if len(packed) == 4 else 6)
+        return packed, length
+
+    def interface(self, word: Word) -> str:
+        name: str = checked(word, values.interface_name)
+        self.binder.check_template(self.line, word)
+        return name
+
+    def zero(self) -> bytes:
+        return bytes(16 if self.family == 6 else 4)
+
+
+def _table(word: Word) -> str:
+    if word.text in _TABLES:
+        return word.text
+    if word.text[:1].isdigit():
+        checked(word, values.unsigned_any_base, 0, values.UINT_MAX)
+    return word.text  # a name of /etc/iproute2/rt_tables, which this host need not have
+
+
+class _RouteReader(_Reader):
+    def read(self) -> Route:
+        self.destination: tuple[bytes, int] | None = None
+        self.has_destination = False
+        self.via: bytes | None = None
+        self.dev = ""
+        self.onlink = False
+        self.hops: list[Nexthop] = []
+        while self.at < len(self.words):
+            if self.words[self.at].text == "nexthop":
+                self._nexthops()
+                break
+            self._option(self.words[self.at])
+            self.at += 1
+        if not self.has_destination:
+            raise BadWord(self.words[0], "the route has no destination")
+        return self._finish()
+
+    def _option(self, word: Word) -> None:
+        name = word.text
+        if name in ("inet", "inet6"):
+            self.set_family(word, 6 if name == "inet6" else 4)
+        elif name == "src":
+            self.found["source"] = self.address(self.value())
+        elif name in ("via", "gw"):
+            self._via(word)
+        elif name == "from":
+            self._from(self.value())
+        elif name in ("dev", "oif"):
+            self.dev = self.interface(self.value())
+        elif name in ("metric", "priority", "preference"):
+            self.found["metric"] = checked(self.value(), values.unsigned_any_base)
+        elif name in ("tos", "dsfield"):
+            self.found["tos"] = self.value().text
+        elif name == "table":
+            self.found["table"] = _table(self.value())
+        elif name == "scope":
+            checked(scope := self.value(), values.scope)
+            self.found["scope"] = scope.text
+        elif name == "protocol":
+            self._protocol(self.value())
+        elif name in ("onlink", "no_track", "add", "append", "prepend", "or", "track_group", "mtu"):
+            self._plain(name)
+        elif name in _NUMBERS:
+            number = self.value()
+            checked(self.value() if number.text == "lock" else number, _time_or_number)
+        elif name in _OTHERS:
+            self._other(name)
+        else:
+            self._target(word)
+
+    def _plain(self, name: str) -> None:
+        if name == "onlink":
+            self.onlink = True
+        elif name == "no_track":
+            self.found["no_track"] = True
+        elif name == "track_group":
+            self.found["track_group"] = self.value().text
+        elif name == "mtu":
+            word = self.value()
+            if word.text == "lock":
+                self.found["mtu_lock"], word = True, self.value()
+            self.found["mtu"] = checked(word, values.unsigned_any_base)
+        elif name == "or":
+            self.binder.warn(self.line, "deprecated", '"or" is deprecated', "write nexthop via …", exit_code=5)
+            self.hops += [Nexthop(self.via), Nexthop(self.address(self.value()))]
+            self.via = None
+
+    def _other(self, name: str) -> None:
+        word = self.value()
+        if name == "realms":
+            self.set_family(word, 4)
+        elif name == "pref":
+            self.set_family(word, 6)
+        elif name in ("congctl", "as") and word.text in ("lock", "to"):
+            self.value()
+        elif name == "encap":
+            while self.at + 2 < len(self.words) and self.words[self.at + 1].text not in (
+                "via",
+                "dev",
+                "nexthop",
+                "table",
+            ):
+                self.at += 1
+
+    def _via(self, word: Word) -> None:
+        if word.text == "gw":
+            self.binder.warn(self.line, "deprecated", '"gw" is deprecated', "write via", exit_code=5, word=word)
+        target = self.value()
+        if target.text in ("inet", "inet6"):
+            self.set_family(target, 6 if target.text == "inet6" else 4)
+            target = self.value()
+        self.via = self.address(target)
+
+    def _from(self, word: Word) -> None:
+        network = self.network(word)
+        if network is None or len(network[0]) != 16:
+            raise BadWord(word, "from is for IPv6 routes only")
+        self.found["from_network"] = network
+
+    def _protocol(self, word: Word) -> None:
+        if not word.text.isdigit() and word.text not in _PROTOCOLS:
+            raise BadWord(word, f"'{word.text}' is no routing protocol")
+        self.found["protocol"] = word.text
+
+    def _target(self, word: Word) -> None:
+        if word.text == "to":
+            word = self.value()
+        if word.text in KINDS:
+            self.found["kind"] = word.text
+            word = self.value()
+        try:
+            self.destination = self.network(word)
+        except BadWord as bad:
+            message = (
+                str(bad)
+                if values.placeholder(word.text, True) or "." in word.text
+                else f"'{word.text}' is no word of a route"
+            )
+            raise BadWord(word, message) from None
+        self.has_destination = True
+
+    def _nexthops(self) -> None:
+        while self.at < len(self.words) and self.words[self.at].text == "nexthop":
+            self.at += 1
+            self.hops.append(self._nexthop())
+        if self.at < len(self.words):
+            raise BadWord(self.words[self.at], f"'{self.words[self.at].text}' cannot follow nexthops")
+
+    def _nexthop(self) -> Nexthop:
+        via, dev, weight, onlink, others = None, "", 1, False, []
+        while self.at < len(self.words) and self.words[self.at].text != "nexthop":
+            name = self.words[self.at].text
+            if name == "via":
+                target = self.value()
+                if target.text in ("inet", "inet6"):
+                    target = self.value()
+                via = self.address(target)
+            elif name == "dev":
+                dev = self.interface(self.value())
+            elif name == "weight":
+                weight = checked(self.value(), values.unsigned_any_base, 1, 256)
+            elif name == "onlink":
+                onlink = True
+            elif name in ("encap", "realms"):
+                others += [name, self.value().text]
+            else:
+                break
+            self.at += 1
+        return Nexthop(via, dev, weight, onlink, tuple(others))
+
+    def _finish(self) -> Route:
+        hops = self.hops
+        if not hops and (self.via is not None or self.dev or self.onlink):
+            hops = [Nexthop(self.via, self.dev, 1, self.onlink)]
+        if not self.found.get("no_track"):
+            if self.found.get("protocol") not in (None, "keepalived", "112", "18"):
+                self.binder.warn(
+                    self.line,
+                    "route-protocol",
+                    "keepalived sets its own protocol on routes that it tracks",
+                    "add no_track",
+                    exit_code=5,
+                )
+                del self.found["protocol"]
+            if not self.dev:
+                self.binder.warn(
+                    self.line,
+                    "route-not-tracked",
+                    "a route without dev cannot be tracked",
+                    "name the interface with dev, or add no_track",
+                    exit_code=5,
+                )
+                self.found["no_track"] = True
+        if self.found.get("track_group") and not self.dev:
+            self.binder.error(
+                self.line, "invalid-value", "track_group needs dev; it is ignored", "name the interface with dev"
+            )
+            del self.found["track_group"]
+        packed, length = self.destination or (self.zero(), 0)
+        words = tuple(word.text for word in self.words)
+        return Route(packed, length, tuple(hops), words=words, origin=origin(self.line, self.words[0]), **self.found)
+
+
+def _time_or_number(text: str) -> str:
+    if not re.fullmatch(r"(0x[0-9a-fA-F]+|[0-9]+)(\.[0-9]+)?(s|ms|sec|secs|msec|msecs)?", text):
+        raise values.Rejected(f"'{text}' is not a number")
+    return text
+
+
+def route(binder: Binder, line: Line, what: str) -> Route | None:
+    """One route, or None (with a finding) when keepalived drops it."""
+    try:
+        return _RouteReader(line, binder, what).read()
+    except BadWord as bad:
+        binder.refuse(line, bad, "the route is dropped", what)
+    except Missing:
+        _missing(binder, line, what)
+    return None
+
+
+def _missing(binder: Binder, line: Line, what: str) -> None:
+    from vrrpwatch.keepalived_conf.findings import Severity
+
+    message = f"{what}: '{line.words[-1].text}' needs a value; keepalived gives up here"
+    binder.tell(line, Severity.ERROR, "missing-parameter", message, "complete the line", exit_code=2)
+
+
+class _RuleReader(_Reader):
+    def read(self) -> Rule:
+        self.action = ""
+        while self.at < len(self.words):
+            self._option(self.words[self.at])
+            self.at += 1
+        if not self.action:
+            raise BadWord(self.words[0], "the rule has no action", "add table NAME")
+        if self.action == "goto" and (
+            self.found.get("priority") is None or self.found["priority"] >= self.found["goto"]
+        ):
+            raise BadWord(self.words[0], "goto needs a preference below its target")
+        if self.found.get("priority") is None:
+            self.binder.warn(
+                self.line, "rule-without-preference", "without a preference keepalived chooses one, probably not what you want",
+                "add preference N", exit_code=5,
+            )  # fmt: skip
+        words = tuple(word.text for word in self.words)
+        return Rule(
+            self.family or 4, action=self.action, words=words, origin=origin(self.line, self.words[0]), **self.found
+        )
+
+    def _act(self, word: Word, action: str) -> None:
+        if self.action:
+            raise BadWord(word, "a rule has one action only")
+        self.action = action
+
+    def _option(self, word: Word) -> None:
+        name = word.text
+        if name in ("inet", "inet6"):
+            self.set_family(word, 6 if name == "inet6" else 4)
+        elif name in ("from", "to"):
+            self.found["source" if name == "from" else "destination"] = self.network(self.value())
+        elif name in ("table", "lookup"):
+            self.found["table"] = _table(self.value())
+            self._act(word, "table")
+        elif name == "not":
+            self.found["invert"] = True
+        elif name in ("preference", "order", "priority"):
+            self.found["priority"] = checked(self.value(), values.unsigned_any_base)
+        elif name in ("tos", "dsfield"):
+            self.found["tos"] = self.value().text
+        elif name == "fwmark":
+            self._mark(self.value())
+        elif name in ("dev", "iif"):
+            self.found["iif"] = self.interface(self.value())
+        elif name == "oif":
+            self.found["oif"] = self.interface(self.value())
+        elif name == "no_track":
+            self.found["no_track"] = True
+        elif name == "track_group":
+            self.found["track_group"] = self.value().text
+        else:
+            self._rare(word)
+
+    def _mark(self, word: Word) -> None:
+        mark, slash, mask = word.text.partition("/")
+        inner = Word(mark, word.offset)
+        self.found["fwmark"] = checked(inner, values.unsigned_any_base)
+        if slash:
+            self.found["fwmask"] = checked(Word(mask, word.offset), values.unsigned_any_base)
+
+    def _rare(self, word: Word) -> None:
+        name = word.text
+        if name in ("realms", "suppress_prefixlength", "sup_pl", "suppress_ifgroup", "sup_group", "tunnel-id", "uidrange", "protocol", "ipproto", "ip_proto", "sport", "dport"):  # fmt: skip
+            self.value()
+            return
+        if name == "l3mdev":
+            self._act(word, "table")
+            return
+        if name == "type":
+            word = self.value()
+            name = word.text
+        if name == "goto":
+            self.found["goto"] = checked(self.value(), values.unsigned)
+        elif name not in ("nop", "prohibit", "unreachable", "blackhole"):
+            raise BadWord(word, f"'{name}' is no word of a rule")
+        self._act(word, name)
+
+
+def rule(binder: Binder, line: Line, what: str) -> Rule | None:
+    """One rule, or None (with a finding) when keepalived drops it."""
+    try:
+        return _RuleReader(line, binder, what).read()
+    except BadWord as bad:
+        binder.refuse(line, bad, "the rule is dropped", what)
+    except Missing:
+        _missing(binder, line, what)
+    return None

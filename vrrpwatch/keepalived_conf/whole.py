@@ -1,0 +1,228 @@
+"""What only the whole file shows: instances that collide, groups whose members are missing, scripts nobody uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vrrpcore.addresses import text
+from vrrpcore.settings import Command, Instance, Origin, Route, Rule, Settings, SyncGroup, VirtualAddress
+from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
+from vrrpwatch.keepalived_conf.structure import Node
+
+
+def judge_whole(settings: Settings, tree: Node, collector: Collector) -> None:
+    """Findings about the file as a whole."""
+    judge = _Whole(settings, tree, collector)
+    judge.virtual_router_ids()
+    judge.shared_addresses()
+    judge.sync_groups()
+    judge.weights()
+    judge.unused_scripts()
+    judge.script_security()
+    judge.bindings()
+
+
+class _Whole:
+    def __init__(self, settings: Settings, tree: Node, collector: Collector) -> None:
+        self._settings, self._tree, self._collector = settings, tree, collector
+        self._ends = {child.line.at.line: child.end_line for child in tree.children}
+
+    def _tell(self, where: Origin, severity: Severity, code: str, message: str, fix: str, exit_code: int = 5) -> None:
+        file = where.file or (self._settings.files[0] if self._settings.files else "")
+        line = max(1, where.line)
+        self._collector.add(Finding(file, line, where.column, line, severity, code, message, fix, exit_code))
+
+    def virtual_router_ids(self) -> None:
+        """Two instances with one VRID on one interface hear each other."""
+        seen: dict[tuple[object, ...], Instance] = {}
+        for each in self._settings.instances:
+            if each.unicast:
+                continue
+            key = (each.interface, each.family, each.vrid, each.multicast_group)
+            first = seen.setdefault(key, each)
+            if first is not each and each.interface:
+                self._tell(
+                    each.where("virtual_router_id"), Severity.ERROR, "repeated-vrid",
+                    f"{first.name} and {each.name} both use VRID {each.vrid} with IPv{each.family} on {each.interface}; keepalived gives up on all instances",
+                    "give one of them another virtual_router_id, on all routers",
+                )  # fmt: skip
+        self._unicast_ids()
+
+    def _unicast_ids(self) -> None:
+        pairs = [each for each in self._settings.instances if each.unicast and each.source_address]
+        by_id: dict[tuple[object, ...], list[Instance]] = {}
+        for each in pairs:
+            for other in by_id.get((each.family, each.vrid, each.source_address, each.interface), [])[:20]:
+                if {peer.address for peer in each.unicast_peers} & {peer.address for peer in other.unicast_peers}:
+                    self._tell(
+                        each.where("virtual_router_id"), Severity.ERROR, "repeated-vrid",
+                        f"{other.name} and {each.name} use VRID {each.vrid} with the same peers; keepalived gives up on all instances",
+                        "give one of them another virtual_router_id, on all routers",
+                    )  # fmt: skip
+            by_id.setdefault((each.family, each.vrid, each.source_address, each.interface), []).append(each)
+
+    def shared_addresses(self) -> None:
+        """One address in two instances has two masters by design."""
+        seen: dict[bytes, Instance] = {}
+        for each in self._settings.instances:
+            for address in (*each.addresses, *each.excluded_addresses):
+                first = seen.setdefault(address.address, each)
+                if first is not each:
+                    self._tell(
+                        address.origin, Severity.WARNING, "address-in-two-instances",
+                        f"{text(address.address)} is also in {first.name}: each of the two elects a master of its own for it",
+                        "keep it in one instance", 0,
+                    )  # fmt: skip
+
+    def sync_groups(self) -> None:
+        """Members that are not there, or in two groups; groups of one."""
+        known = {each.name for each in self._settings.instances}
+        taken: dict[str, str] = {}
+        for group in self._settings.sync_groups:
+            present = []
+            for member in group.members:
+                if member not in known:
+                    self._tell(
+                        group.origin,
+                        Severity.ERROR,
+                        "not-defined",
+                        f"sync group {group.name}: there is no instance {member}; it is ignored",
+                        "correct the name",
+                    )
+                elif member in taken:
+                    self._tell(
+                        group.origin,
+                        Severity.ERROR,
+                        "repeated-value",
+                        f"{member} is in sync group {taken[member]} already; it is ignored in {group.name}",
+                        "keep it in one group",
+                    )
+                else:
+                    taken[member] = group.name
+                    present.append(member)
+            if len(present) == 1 and group.members:
+                self._tell(
+                    group.origin,
+                    Severity.WARNING,
+                    "group-of-one",
+                    f"sync group {group.name} has only one instance, probably not what you want",
+                    "add the other instances, or remove the group",
+                )
+            owners = {each.owner for each in self._settings.instances if each.name in present}
+            if len(owners) == 2:
+                self._tell(
+                    group.origin,
+                    Severity.WARNING,
+                    "group-of-owners",
+                    f"sync group {group.name}: some members have priority 255, some not; that cannot work",
+                    "use priorities below 255",
+                )
+
+    def weights(self) -> None:
+        """Weighted tracking that the owner or a sync group's member cannot have."""
+        for each in self._settings.instances:
+            group = self._settings.sync_group_of(each.name)
+            why = (
+                "it is the address owner"
+                if each.owner
+                else f"it is in sync group {group.name}"
+                if group and not group.tracking_weight
+                else ""
+            )
+            if not why:
+                continue
+            tracked = each.tracking
+            for track in (*tracked.interfaces, *tracked.scripts, *tracked.files, *tracked.bfds):
+                if track.weight:
+                    self._tell(
+                        track.origin, Severity.WARNING, "weight-ignored", f"{each.name}: the weight of {track.name} does not count, since {why}",
+                        "write weight 0, or track it in the sync group",
+                    )  # fmt: skip
+
+    def unused_scripts(self) -> None:
+        """vrrp_script blocks that nobody tracks never run."""
+        used = {
+            word.text
+            for node in self._tree.children
+            for inner in node.children
+            if inner.line.head == "track_script"
+            for line in inner.values
+            for word in line.words[:1]
+        }
+        for script in self._settings.scripts:
+            if script.name not in used:
+                self._tell(
+                    script.origin,
+                    Severity.WARNING,
+                    "script-not-used",
+                    f"vrrp_script {script.name} is tracked by nobody and never runs",
+                    "add it to a track_script block",
+                    0,
+                )
+
+    def _commands(self) -> Iterator[Command]:
+        defs = self._settings.global_defs
+        for script in self._settings.scripts:
+            yield script.command
+        holders: tuple[Instance | SyncGroup, ...] = (*self._settings.instances, *self._settings.sync_groups)
+        for holder in holders:
+            note = holder.notify
+            yield from filter(
+                None,
+                (note.master, note.backup, note.fault, note.stop, note.deleted, note.master_rx_lower_pri, note.any),
+            )
+        for server in self._settings.virtual_servers:
+            yield from filter(None, (server.quorum_up, server.quorum_down))
+            for real in server.real_servers:
+                yield from filter(None, (real.notify_up, real.notify_down))
+                yield from (each.command for each in real.checkers if each.command is not None)
+        yield from filter(None, (defs.startup_script, defs.shutdown_script))
+
+    def script_security(self) -> None:
+        """Scripts without enable_script_security: keepalived's test fails with code 6."""
+        commands = list(self._commands())
+        if not commands or self._settings.global_defs.script_security:
+            return
+        first = min((each.origin for each in commands if each.origin.line), default=Origin("", 1))
+        self._tell(
+            first, Severity.WARNING, "script-security",
+            "scripts run without enable_script_security: one that others can write runs as root",
+            "add script_user USER and enable_script_security to global_defs", 6,
+        )  # fmt: skip
+
+    def bindings(self) -> None:
+        """Names that refer to nothing."""
+        groups = {each.name: each for each in self._settings.track_groups}
+        known = {each.name for each in self._settings.instances}
+        static: tuple[VirtualAddress | Route | Rule, ...]
+        static = (*self._settings.addresses, *self._settings.routes, *self._settings.rules)
+        for each in static:
+            if each.track_group and each.track_group not in groups:
+                self._tell(
+                    each.origin,
+                    Severity.ERROR,
+                    "not-defined",
+                    f"there is no track_group {each.track_group}; it is ignored",
+                    "define it above",
+                )
+        for group in groups.values():
+            for member in group.members:
+                if member not in known:
+                    self._tell(
+                        group.origin,
+                        Severity.WARNING,
+                        "not-defined",
+                        f"track_group {group.name}: there is no instance {member}",
+                        "correct the name",
+                        0,
+                    )
+        daemon = self._settings.global_defs.lvs_sync_daemon
+        if daemon is not None and daemon.instance and daemon.instance not in known:
+            where = self._settings.global_defs.origins.get("lvs_sync_daemon", self._settings.global_defs.origin)
+            self._tell(
+                where,
+                Severity.ERROR,
+                "not-defined",
+                f"lvs_sync_daemon: there is no instance {daemon.instance}; it stays off",
+                "correct the name",
+            )
