@@ -213,12 +213,8 @@ def _opinions(evidence: Evidence) -> Iterator[Finding]:
     for row in evidence.judgement.routers if evidence.judgement else ():
         family = 4 if row.family == "ipv4" else 6
         others = [one for one in row.masters if one.claim in words.HOLDING and one.source not in mine]
-        states = {
-            state
-            for one in evidence.daemons
-            for vrid, kind, state in one.opinions
-            if (vrid, kind) == (row.vrid, family)
-        }
+        key = (row.vrid, family)
+        states = {one[2] for daemon in evidence.daemons for one in daemon.opinions if one[:2] == key}
         acting = key in evidence.own
         place = f"vrid {row.vrid}/{row.family}"
         if others and (acting or "master" in states):
@@ -229,9 +225,7 @@ def _opinions(evidence: Evidence) -> Iterator[Finding]:
                 "daemon",
                 f"{place}: this host {held}, and {names} is master as well; its adverts do arrive here (they are"
                 " captured before the firewall), so this host drops or rejects them, or they reject ours",
-                (
-                    "the firewall lines above, else compare both configurations: `vrrpwatch check -o text` names the cause",
-                ),
+                ("mend the firewall rules named here; else `vrrpwatch check -o text` names what the two disagree on",),
             )
         elif "master" in states and not acting:
             what = f"{place}: the daemon says master, but no advert of it leaves this host"
