@@ -115,6 +115,12 @@ class Interfaces:
                     interface.addresses.append(Address(pack(local), row["prefixlen"], row["scope"], flags))
         self.by_index = found
 
+    def assume(self, index: int, address: bytes, prefixlen: int) -> None:
+        """The kernel accepted an address of ours: it tells of an IPv6 one only later, from a work queue."""
+        interface = self.by_index.get(index)
+        if interface is not None and interface.holds(address) is None:
+            interface.addresses.append(Address(address, prefixlen))
+
     def read(self) -> set[int]:
         """Take in notifications; the indexes of interfaces that changed in what we keep of them."""
         changed: set[int] = set()

@@ -117,6 +117,17 @@ class Hosting:
             if number and number not in fine:
                 self._log("error", f"{what}: {reason(number)}")
 
+    def add_addresses(self, router: VirtualRouter, which: Iterable[int] | None = None) -> None:
+        """Put the router's addresses (or those at these positions of `places`) on the host."""
+        wanted = range(len(router.places)) if which is None else tuple(which)
+        results = self.requests.perform([router.add_messages[at] for at in wanted])
+        for at, number in zip(wanted, results, strict=True):
+            address, index = router.places[at]
+            if number in (0, errno.EEXIST):
+                self.interfaces.assume(index, address.address, address.prefixlen)
+            else:
+                self._log("error", f"({router.name}) adding {text(address.address)}: {reason(number)}")
+
     def add_static(self, settings: Settings) -> None:
         """static_ipaddress, static_routes and static_rules; what an earlier call added and is gone is removed."""
         indexes = {each.name: each.index for each in self.interfaces.by_index.values()}

@@ -90,7 +90,7 @@ class Performer:
             self._journal.log("info", f"({router.name}) sent 0 priority")
 
     def _take(self, router: VirtualRouter, action: TakeAddresses, now: float) -> None:
-        self._hosting.perform(router.add_messages, (errno.EEXIST,), f"({router.name}) adding addresses")
+        self._hosting.add_addresses(router)
         self._hosting.perform(router.route_add, (errno.EEXIST,), f"({router.name}) adding routes")
 
     def _release(self, router: VirtualRouter, action: ReleaseAddresses, now: float) -> None:

@@ -318,8 +318,7 @@ class Speaker:
                 self.hosting.perform(routes_before, GONE, what)
                 self.hosting.perform(router.route_add, (errno.EEXIST,), what)
             self.hosting.perform([m for place, m in before.items() if place not in router.places], GONE, what)
-            new = [m for place, m in zip(router.places, router.add_messages, strict=True) if place not in before]
-            self.hosting.perform(new, (errno.EEXIST,), what)
+            self.hosting.add_addresses(router, [at for at, place in enumerate(router.places) if place not in before])
             self.performer.perform(router, (Announce("master"),), now)
         self.hosting.interfaces.read()
         self.host_watch.examine(router, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 
 from vrrpcore.addresses import text
@@ -84,15 +83,15 @@ class HostWatch:
         """Somebody took a virtual address off a master: put it back and announce it again."""
         interfaces = self._hosting.interfaces.by_index
         gone = [
-            (message, address)
-            for message, (address, index) in zip(router.add_messages, router.places, strict=True)
+            at
+            for at, (address, index) in enumerate(router.places)
             if index in interfaces and interfaces[index].holds(address.address) is None
         ]
         if not gone:
             return
-        names = ", ".join(text(address.address) for _, address in gone)
+        names = ", ".join(text(router.places[at][0].address) for at in gone)
         self._journal.log("warning", f"({router.name}) {names} was removed from outside while master: put back")
-        self._hosting.perform([message for message, _ in gone], (errno.EEXIST,), f"({router.name}) adding {names}")
+        self._hosting.add_addresses(router, gone)
         self._performer.perform(router, (Announce("late"),), now)
 
 
