@@ -23,6 +23,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from vrrpcore.errors import ConfigError
+from vrrpcore.judge.expectations import Expected
 from vrrpcore.verdict import FAMILY_NAMES
 from vrrpexporters.http_listen import split as split_listen
 from vrrpexporters.webhook import check_template
@@ -45,6 +46,7 @@ class Watch:
     textfile_interval: float = 15.0
     probe: bool = False  # ask who owns an address while in doubt
     runbooks: str = RUNBOOKS
+    expect: str = ""  # a keepalived.conf: what it configures must be on the wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,18 @@ class SpeakerSource:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedRouter:
-    """`[[router]]`: a virtual router that must exist."""
+class Router:
+    """`[[router]]`: a virtual router that must exist, and what of it must be so; what is left out may be anything."""
 
     vrid: int
     segment: str = ""  # "" = on any
     family: int = 4
     addresses: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()  # sources that may speak
+    priorities: dict[str, int] = field(default_factory=dict)  # source -> priority
+    version: int = 0  # 2 or 3
+    interval: float = 0.0  # seconds
+    auth: str = ""  # none, pass, ah
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Config:
     keepalived: KeepalivedSource | None = None
     frr: FrrSource | None = None
     speaker: SpeakerSource | None = None
-    router: tuple[ExpectedRouter, ...] = ()
+    router: tuple[Router, ...] = ()
     alertmanager: tuple[Alertmanager, ...] = ()
     webhook: tuple[Webhook, ...] = ()
 
@@ -167,9 +174,9 @@ def _value(path: Path, spot: str, hint: Any, value: Any) -> Any:
             raise ConfigError(f"{path}: {spot} must be a list" + (f", [[{spot}]]" if isinstance(value, dict) else ""))
         return tuple(_value(path, f"{spot}[{n}]", parameters[0], row) for n, row in enumerate(value))
     if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(row, str) for row in value.values()):
-            raise ConfigError(f"{path}: {spot} must be a table of strings")
-        return value
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: {spot} must be a table")
+        return {name: _value(path, f"{spot}.{name}", parameters[1], row) for name, row in value.items()}
     if hasattr(hint, "__dataclass_fields__"):
         if not isinstance(value, dict):
             raise ConfigError(f"{path}: {spot} must be a table, [{spot}]")
@@ -217,18 +224,40 @@ def _check(path: Path, config: Config) -> None:
             raise ConfigError(f"{path}: webhook[{index}].secret_file: {hook.secret_file} cannot be read")
 
 
-def _check_router(path: Path, spot: str, router: ExpectedRouter) -> None:
+def _check_router(path: Path, spot: str, router: Router) -> None:
     if not 1 <= router.vrid <= 255:
         raise ConfigError(f"{path}: {spot}.vrid must be 1 to 255, not {router.vrid}")
     if router.family not in FAMILY_NAMES:
         raise ConfigError(f"{path}: {spot}.family must be 4 or 6, not {router.family}")
-    for address in router.addresses:
-        try:
-            version = ip_address(address).version
-        except ValueError:
-            raise ConfigError(f"{path}: {spot}.addresses: {address!r} is no address") from None
-        if version != router.family:
-            raise ConfigError(f"{path}: {spot}.addresses: {address} is IPv{version}, the router is IPv{router.family}")
+    if router.version not in (0, 2, 3) or router.auth not in ("", "none", "pass", "ah"):
+        raise ConfigError(f"{path}: {spot}: version is 2 or 3, auth is none, pass or ah")
+    for key in ("addresses", "members", "priorities"):
+        for address in getattr(router, key):
+            try:
+                version = ip_address(address).version
+            except ValueError:
+                raise ConfigError(f"{path}: {spot}.{key}: {address!r} is no address") from None
+            if version != router.family:
+                raise ConfigError(f"{path}: {spot}.{key}: {address} is IPv{version}, the router is IPv{router.family}")
+
+
+def expected(config: Config, path: Path) -> list[Expected]:
+    """The `[[router]]` tables as expectations for the judge; canonical address text."""
+    return [
+        Expected(
+            vrid=row.vrid,
+            family=row.family,
+            segment=row.segment,
+            addresses=tuple(str(ip_address(a)) for a in row.addresses),
+            version=row.version or None,
+            interval=row.interval or None,
+            auth=row.auth or None,
+            priorities={str(ip_address(a)): priority for a, priority in row.priorities.items()},
+            members=tuple(str(ip_address(a)) for a in row.members),
+            where={"": f"{path}: router[{index}]"},
+        )
+        for index, row in enumerate(config.router)
+    ]
 
 
 def _check_receiver(path: Path, spot: str, receiver: Alertmanager | Webhook) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import ssl
@@ -129,9 +130,9 @@ class HttpServer:
             try:
                 wire, address = await self._loop.sock_accept(listener)
             except OSError as error:  # out of descriptors, or the peer went before we looked
-                if error.errno in (23, 24):
+                if error.errno in (errno.EMFILE, errno.ENFILE):
                     self._make_room(0)
-                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)
                 continue
             wire.setblocking(False)
             self._make_room(self._limits.connections - 1)

@@ -5,13 +5,13 @@
   is exposed is written down at once, and added here.
 * An episode that was open goes on when the same is found soon after the start (it is not counted again), and otherwise
   ends at the moment at which it was last known to be so.
-* A router that was heard in the last hours, or that must exist, and is not heard now has no master: a restart in the
-  middle of an outage must not end the alert about it.
+* A router that was heard in the last hours and is not heard now has no master: a restart in the middle of an outage
+  must not end the alert about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -26,16 +26,6 @@ COMMIT_LAG: Final = 1.5  # seconds: an upper bound of how far the journal is beh
 MEMORY: Final = 4 * 3600.0  # seconds for which a silent router is remembered
 _SPLIT: Final = ("split_brain", "split_brain_suspected", "transient_dual_master")
 _KEPT_EPISODES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """A virtual router that must exist; `segment` "" = on any."""
-
-    segment: str
-    family: str
-    vrid: int
-    vips: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,7 +49,6 @@ class Ledger:
         started: float,
         routers: Mapping[RouterKey, StoredRouter] | None = None,
         open_episodes: Iterable[StoredEpisode] = (),
-        expected: Sequence[Expected] = (),
     ) -> None:
         self._started = started
         self._books = {key: _Book(row.counters, heard=row.heard, vips=row.vips) for key, row in (routers or {}).items()}
@@ -69,7 +58,6 @@ class Ledger:
             if row.episode.cls in _SPLIT:
                 # It ran on between the last commit and the end: less than was exposed would look like a reset.
                 book.base = replace(book.base, split_seconds=book.base.split_seconds + COMMIT_LAG)
-        self.expected = tuple(expected)
 
     def continued(self, judgement: Judgement, hearing: bool = True) -> Judgement:
         """The judgement with the past added. `hearing`: the sensor receives frames of some kind."""
@@ -77,7 +65,6 @@ class Ledger:
         routers = [self._router(row, now) for row in judgement.routers]
         known = {key_of(row) for row in routers}
         routers += self._silent(known, now, hearing)
-        routers += self._missing(known | {key_of(row) for row in routers}, now, hearing)
         if len(routers) == len(judgement.routers):
             return replace(judgement, routers=tuple(routers))
         worst = judgement.worst
@@ -168,24 +155,10 @@ class Ledger:
                 continue
             self._give_up(book, now)
             if now - book.heard < MEMORY or book.open:
-                rows.append(self._unheard(key, book, now, book.heard, hearing))
+                rows.append(self._unheard(key, book, now, hearing))
         return rows
 
-    def _missing(self, known: set[RouterKey], now: float, hearing: bool) -> list[RouterVerdict]:
-        """Routers that must exist and were never heard."""
-        rows = []
-        for wanted in self.expected:
-            if any(
-                (family, vrid) == (wanted.family, wanted.vrid) and wanted.segment in ("", segment)
-                for segment, family, vrid in known
-            ):
-                continue
-            key = (wanted.segment, wanted.family, wanted.vrid)
-            book = self._books.setdefault(key, _Book(vips=wanted.vips))
-            rows.append(self._unheard(key, book, now, self._started, hearing))
-        return rows
-
-    def _unheard(self, key: RouterKey, book: _Book, now: float, since: float, hearing: bool) -> RouterVerdict:
+    def _unheard(self, key: RouterKey, book: _Book, now: float, hearing: bool) -> RouterVerdict:
         finding = Finding("unknown")
         running = next((s.episode for s in book.open if s.episode.cls == "no_master"), None)
         if running is not None:  # it had none before the restart, and has none after
@@ -193,7 +166,7 @@ class Ledger:
             book.extra.append(running)
         if hearing and now - self._started > LISTEN_FIRST:
             if not book.extra or book.extra[-1].end is not None:
-                book.extra.append(_no_master(key, since, now))
+                book.extra.append(_no_master(key, book.heard or self._started, now))
             last = book.extra[-1]
             book.extra[-1] = replace(last, seconds=round(now - last.start, 6))
             finding = Finding("no_master", last.cause)

@@ -20,6 +20,7 @@ from .prometheus_sensor import (
     BuildCollector,
     InstanceCollector,
     SnifferCollector,
+    SourceCollector,
     Tally,
     TallyCollector,
 )
@@ -78,10 +79,11 @@ class Exposition:
         self._registry = CollectorRegistry(auto_describe=False)
         self._errors = CollectorRegistry(auto_describe=False)  # read last: it tells of this very scrape
         self._errors.register(self._failures())
-        for name in ("routers", "sniffer", "instances", "notifications", "build"):
+        for name in ("routers", "sniffer", "instances", "sources", "notifications", "build"):
             facts.collector_errors.add(name, amount=0)
         self.register("sniffer", SnifferCollector(facts.snapshot))
         self.register("instances", InstanceCollector(facts.instances))
+        self.register("sources", SourceCollector(facts.sources))
         self.register("notifications", self._notifications())
         self.register("build", BuildCollector(facts.build, facts.reload_state))
         if process:

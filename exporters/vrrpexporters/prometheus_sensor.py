@@ -27,6 +27,7 @@ INSTANCE_COUNTERS: Final[dict[str, tuple[str, str]]] = {
         "vrrpwatch_instance_master_releases",
         "Times the instance stopped being master.",
     ),
+    "state_transitions": ("vrrpwatch_instance_state_transitions", "Changes of state of the instance."),
     "adverts_received": (
         "vrrpwatch_instance_adverts_received",
         "Advertisements received by the instance (vrrpv3StatisticsRcvdAdvertisements).",
@@ -197,6 +198,11 @@ class InstanceCollector(Collector):
         priority = GaugeMetricFamily(
             "vrrpwatch_instance_priority", "Priority of the instance in force now.", labels=_INSTANCE_LABELS
         )
+        held = GaugeMetricFamily(
+            "vrrpwatch_instance_addresses_held",
+            "Virtual addresses of the instance that are on this host's interfaces, whatever its state.",
+            labels=_INSTANCE_LABELS,
+        )
         for row in instances:
             for name in INSTANCE_STATES:
                 state.add_metric([*_labels(row), name], int(name == row.state))
@@ -204,7 +210,24 @@ class InstanceCollector(Collector):
             age.add_metric(_labels(row), max(now - row.since, 0.0) if master and row.since is not None else -1)
             if row.priority is not None:
                 priority.add_metric(_labels(row), row.priority)
-        yield from (state, age, priority)
+            if row.held is not None:
+                held.add_metric(_labels(row), row.held)
+        yield from (state, age, priority, held)
+
+
+class SourceCollector(Collector):
+    """Whether the VRRP daemons on this host could be asked."""
+
+    def __init__(self, sources: Callable[[], Mapping[str, bool]]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily(
+            "vrrpwatch_source_up", "1 while the VRRP daemon on this host could be asked.", labels=["daemon"]
+        )
+        for daemon, state in self._sources().items():
+            up.add_metric([daemon], int(state))
+        yield up
 
 
 def _labels(row: Instance) -> list[str]:

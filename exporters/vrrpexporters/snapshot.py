@@ -39,6 +39,7 @@ class Instance:
     state: str  # one of INSTANCE_STATES
     since: float | None = None  # time.monotonic() at which it became master; None when it is not
     priority: int | None = None  # in force now
+    held: int | None = None  # virtual addresses that are on this host's interfaces now
     counters: Mapping[str, int] = field(default_factory=dict)  # keys of prometheus_sensor.INSTANCE_COUNTERS
     errors: Mapping[str, int] = field(default_factory=dict)  # rejected adverts by reason
 

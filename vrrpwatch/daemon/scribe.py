@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 LEAST_INTERVAL: Final = 0.5  # seconds between two commits
 _OPEN_AGAIN: Final = 1.0  # seconds after which an open episode is written again: it is known to last until then
 _HEARD_AGAIN: Final = 60.0
+_GONE: Final = 60.0  # seconds
 _SEVERITIES: Final = {"warning": 0, "critical": 1}
 
 
@@ -54,7 +55,7 @@ class Scribe:
         failed: Callable[[str, Exception], None] = lambda collector, error: None,
     ) -> None:
         self._board, self._journal, self._sensor = board, journal, sensor
-        self._posted, self._failed = posted, failed
+        self.posted, self._failed = posted, failed
         self.receivers: Sequence[Receiver] = ()
         self.runbooks = ""
         self.textfile: Path | None = None
@@ -63,6 +64,7 @@ class Scribe:
         self._told = journal.told()
         self._episodes: dict[str, tuple[Episode, float]] = {}  # as written, and when
         self._routers: dict[RouterKey, tuple[float, Counters]] = {}  # heard, counters as written
+        self._firing: dict[str, tuple[Notice, float]] = {}  # and when they were last so
         self._textfile_due = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
@@ -109,7 +111,7 @@ class Scribe:
         self._told.update(told)
         self._forget(judgement)
         if entry.letters or entry.states:
-            self._posted()
+            self.posted()
 
     def _changed_episodes(self, judgement: Judgement, now: float, entry: Entry) -> dict[str, tuple[Episode, float]]:
         changed: dict[str, tuple[Episode, float]] = {}
@@ -139,9 +141,14 @@ class Scribe:
 
     def _notices(self, judgement: Judgement, now: float, entry: Entry) -> dict[str, Told]:
         told: dict[str, Told] = {}
-        for notice in notices(judgement, now, self._sensor, self.runbooks):
+        current = {notice.episode: notice for notice in notices(judgement, now, self._sensor, self.runbooks)}
+        for notice in (*current.values(), *self._vanished(judgement, now)):
             known = self._told.get(notice.episode)
             ended = notice.ended is not None
+            if not ended:
+                self._firing[notice.episode] = (notice, now)
+            else:
+                self._firing.pop(notice.episode, None)
             if known is not None and (known.alertname, known.ended) == (notice.alertname, ended):
                 continue
             if known is not None and known.ended and known.alertname == notice.alertname:
@@ -151,6 +158,12 @@ class Scribe:
             for receiver in self.receivers:
                 self._post(receiver, notice, known, entry)
         return told
+
+    def _vanished(self, judgement: Judgement, now: float) -> list[Notice]:
+        """Notices that fire and whose episode nobody speaks of any more (its router was forgotten): they are over."""
+        present = {e.id for r in judgement.routers for e in r.episodes}
+        gone = [key for key, (_, when) in self._firing.items() if key not in present and now - when > _GONE]
+        return [replace(notice, ended=when) for notice, when in map(self._firing.pop, gone)]
 
     def _post(self, receiver: Receiver, notice: Notice, known: Told | None, entry: Entry) -> None:
         """The letters of one change: another name of the alert ends the one before."""
@@ -202,7 +215,7 @@ def notice_of(letter: Letter) -> Notice:
 
 def _differs(known: Episode, episode: Episode) -> bool:
     def facts(row: Episode) -> tuple[object, ...]:
-        return (row.cls, row.cause, row.confidence, row.confirmed, row.end, row.masters, row.blamed)
+        return (row.cls, row.cause, row.confidence, row.confirmed is None, row.end, row.masters, row.blamed)
 
     return facts(known) != facts(episode)
 

@@ -87,8 +87,8 @@ class Sensor:
         elif not wanted:
             self._prober = None
 
-    def run(self, between: Callable[[], None] = lambda: None) -> None:
-        """Listen, judge, publish; `between` is called some times a second from this thread."""
+    def run(self) -> None:
+        """Listen, judge, publish."""
         while not self._stopped:
             for record in self._capture.poll(TICK):
                 self._ears.take(record)
@@ -99,7 +99,6 @@ class Sensor:
             if time.monotonic() >= self._due:
                 self.publish(now)
                 self._alive()
-                between()
 
     def publish(self, now: float) -> None:
         """Judge as of `now` (epoch seconds) and hang the result up."""
