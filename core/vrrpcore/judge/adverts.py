@@ -14,6 +14,7 @@ from ..tally import (
 from . import masters, rivals
 from .clones import split_clone
 from .docket import Book, Docket, Record
+from .quiet import constant
 from .settled import may_settle
 from .words import at_text, name
 
@@ -215,7 +216,7 @@ class Adverts:
         alone = len(claims) == 1 and not book.contentions and not book.open and len(book.router.components) == 1
         sole = claims[0] if alone else None
         book.quiet = sole if sole is not None and self._may_be_quiet(book, sole) else None
-        book.settled = may_settle(book) if len(book.contentions) == 1 else None
+        book.settled = may_settle(self.docket, book) if len(book.contentions) == 1 else None
         future = [t for t in times if t > now]
         if future:
             due = min(future)
@@ -224,13 +225,6 @@ class Adverts:
                 self.docket.arm(due, book)
 
     def _may_be_quiet(self, book: Book, claimant: Claimant) -> bool:
-        component = book.router.components[0]
-        shared = any(len(self.docket.listed.get((book.router.segment, a), ())) > 1 for a in claimant.advert.addresses)
-        return (
-            component.holder is claimant
-            and not shared
-            and not book.mutes  # its next advert decides what their announcements were worth
-            and (claimant.source, 1) not in book.router.claimants  # a clone: which of the two spoke?
-            and len(claimant.versions) == 1
-            and (len(claimant.destinations) == 1 and claimant.outranked_at is None)
-        )
+        holds = book.router.components[0].holder is claimant and claimant.outranked_at is None
+        # What mute masters announced is decided by the claimant's next advert.
+        return holds and not book.mutes and constant(self.docket, book, claimant)

@@ -14,6 +14,18 @@ from .docket import Book, Docket
 from .masters import flap_window
 
 
+def constant(docket: Docket, book: Book, claimant: Claimant) -> bool:
+    """Whether a claimant says the same to the same group, for addresses that no other router lists."""
+    segment, claimants = book.router.segment, book.router.claimants
+    return (
+        len(claimant.versions) == 1
+        and len(claimant.destinations) == 1
+        and claimant.ip.ttl == 255  # any other is counted each time
+        and (claimant.source, 1) not in claimants  # a clone: which of the two spoke?
+        and not any(len(docket.listed.get((segment, address), ())) > 1 for address in claimant.advert.addresses)
+    )
+
+
 def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     """Enter an advert that is a mere repetition, and say True; False leaves everything as it was.
 

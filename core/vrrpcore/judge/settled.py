@@ -11,10 +11,10 @@ from ..frames import Frame
 from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant, superior
 from .contention import Contention
 from .docket import Book, Docket
-from .quiet import same_content
+from .quiet import constant, same_content
 
 
-def may_settle(book: Book) -> Contention | None:
+def may_settle(docket: Docket, book: Book) -> Contention | None:
     """The contention that the short way may serve, or None; asked at each review."""
     contention = next(iter(book.contentions.values()))
     record = contention.record
@@ -26,9 +26,9 @@ def may_settle(book: Book) -> Contention | None:
     claims = book.claims()
     if len(claims) != 2 or any(c not in both or c.suppressed for c in claims):
         return None
-    if any(len(c.versions) != 1 or len(c.destinations) != 1 or c.spoke < 2 for c in both):
+    if contention.first.source == contention.second.source or not (contention.strike or contention.kinds):
         return None
-    return contention
+    return contention if all(constant(docket, book, c) for c in both) else None
 
 
 def goes_on(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
@@ -42,6 +42,9 @@ def goes_on(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
         elif not same_content(me, frame):
             return False
     last = me.last
+    record = contention.record
+    if me.spoke < 2 or record is None or record.end is not None:
+        return False
     if not COPY_WINDOW < time - last < LAPSE_INTERVALS * me.advert.interval:
         return False
     if time - other.last >= LAPSE_INTERVALS * other.advert.interval:
