@@ -236,6 +236,9 @@ class Lab:
 
     def close(self) -> None:
         """End every program, remove everything."""
+        for host in self.hosts.values():  # all at once: keepalived takes a second for it
+            for program in host.programs:
+                program.ask_to_stop()
         for host in reversed(self.hosts.values()):
             host.close()
         self.switch.close()

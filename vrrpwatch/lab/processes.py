@@ -97,11 +97,16 @@ class Program:
                     continue
         self.process.wait()
 
-    def stop(self, timeout: float = 5.0) -> int:
-        """End it gracefully, by force after `timeout` seconds; the exit code."""
+    def ask_to_stop(self) -> None:
+        """Send it the word to end gracefully, and do not wait."""
         if self.running:
             self.signal(signal.SIGCONT)
             self.process.terminate()
+
+    def stop(self, timeout: float = 5.0) -> int:
+        """End it gracefully, by force after `timeout` seconds; the exit code."""
+        if self.running:
+            self.ask_to_stop()
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
