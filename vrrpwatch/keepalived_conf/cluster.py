@@ -35,15 +35,15 @@ class _Comparison:
         others = {(each.vrid, each.family): each for each in self._second.instances}
         for one in self._first.instances:
             other = others.pop((one.vrid, one.family), None)
-            if other is None:
-                self._single(one, self._second)
-            else:
+            if other is not None:
                 self._pair(one, other)
+            elif (partner := self._single(one, self._second)) is not None:
+                others.pop((partner.vrid, partner.family), None)
         for other in others.values():
             self._single(other, self._first)
         return self._found
 
-    def _single(self, one: Instance, elsewhere: Settings) -> None:
+    def _single(self, one: Instance, elsewhere: Settings) -> Instance | None:
         """An instance whose VRID the other file does not have: perhaps its name or addresses are there."""
         addresses = {address.address for address in one.addresses}
         for other in elsewhere.instances:
@@ -58,7 +58,7 @@ class _Comparison:
                     "the routers do not hear each other, both become master",
                     "use one virtual_router_id on all routers",
                 )
-                return
+                return other
         self._tell(
             one.origin,
             Severity.WARNING,
@@ -66,6 +66,7 @@ class _Comparison:
             f"{one.name} (VRID {one.vrid}, IPv{one.family}) has no partner in {elsewhere.files[0] if elsewhere.files else 'the other file'}",
             "add it there, or remove it here",
         )
+        return None
 
     def _pair(self, one: Instance, other: Instance) -> None:
         self._same(
