@@ -1,0 +1,229 @@
+"""Equality under speed: the memo and the judge's two short ways give what the parser and the long way give.
+
+The same frames go to two judges, one through the memo with both short ways open, one through the plain codec with
+both closed. Their whole reports must be equal: every claim, count, time and word of evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.frame_samples import V2, V3, V6
+from tests.core.replaying import NAMES, REPLAYS
+from vrrpcore import frames
+from vrrpcore.addresses import VRRP_GROUP4, VRRP_GROUP6, pack
+from vrrpcore.frames import unwrap
+from vrrpcore.judge import Judge, adverts
+from vrrpcore.memo import Memo
+from vrrpcore.packet import Advertisement
+from vrrpcore.pcap import Decoder
+from vrrpcore.records import Link, Record, segment_of
+
+LINK = Link("eth0", "lan")
+
+
+@contextmanager
+def long_way_only() -> Iterator[None]:
+    """Close both short ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adverts.Adverts, "_may_be_quiet", lambda *_: False)
+        patch.setattr(adverts, "may_settle", lambda *_: None)
+        yield
+
+
+def report(judge: Judge) -> str:
+    return json.dumps(judge.report(None, "source", "version").as_json(), indent=1)
+
+
+def fast(records: list[Record], capacity: int = 1000) -> str:
+    judge, memo = Judge(), Memo(capacity)
+    for record in records:
+        frame, ident = memo.lookup(record.frame, record.link.linktype, record.vlans)
+        judge.observe(record.time, segment_of("lan", frame.vlans), record.outgoing, frame, ident)
+    return report(judge)
+
+
+def plain(records: list[Record]) -> str:
+    judge = Judge()
+    with long_way_only():
+        for record in records:
+            frame = unwrap(record.frame, record.link.linktype, record.vlans)
+            judge.observe(record.time, segment_of("lan", frame.vlans), record.outgoing, frame)
+        return report(judge)
+
+
+def capture(path: Path) -> list[Record]:
+    decoder = Decoder()
+    return decoder.feed(path.read_bytes()) + decoder.finish()
+
+
+CAPTURES = sorted(path for name in NAMES for path in (REPLAYS / name).glob("*.pcap*"))
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_every_capture_is_judged_the_same(path: Path) -> None:
+    records = capture(path)
+    assert fast(records) == plain(records)
+
+
+def by_time(records: list[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: record.time)
+
+
+def lost(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    share = source.random() / 2
+    return [record for record in records if source.random() > share]
+
+
+def jittered(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    most = source.choice((0.001, 0.02, 0.3))
+    return by_time([record._replace(time=record.time + source.random() * most) for record in records])
+
+
+def swapped(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    """Times that run backwards, as in merged files."""
+    return sorted(records, key=lambda record: record.time + source.random() * 0.5)
+
+
+def stepped(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    """The clock is set back by ten seconds."""
+    at = source.randrange(len(records))
+    return records[:at] + [record._replace(time=record.time - 10) for record in records[at:]]
+
+
+def cut(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    one, other = source.randrange(len(records)), source.randrange(len(records))
+    return records[min(one, other) : max(one, other) + 1]
+
+
+def merged(source: random.Random, records: list[Record], others: list[Record]) -> list[Record]:
+    """Another network on the same wire: collisions, clones, foreign adverts."""
+    shift = records[0].time - others[0].time + source.choice((0.0, source.random() * 5))
+    return by_time(records + [record._replace(time=record.time + shift) for record in others])
+
+
+def doubled(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    """A mirror port shows some frames twice."""
+    again = [r._replace(time=r.time + source.random() * 0.01) for r in records if source.random() < 0.1]
+    return by_time(records + again)
+
+
+def mutated(source: random.Random, records: list[Record], _: list[Record]) -> list[Record]:
+    found = []
+    for record in records:
+        octets = bytearray(record.frame)
+        if source.random() < 0.05:
+            octets[source.randrange(len(octets))] ^= 1 << source.randrange(8)
+        found.append(record._replace(frame=bytes(octets)))
+    return found
+
+
+Damage = Callable[[random.Random, list[Record], list[Record]], list[Record]]
+
+
+@pytest.mark.parametrize("damage", [lost, jittered, swapped, stepped, cut, merged, doubled, mutated])
+def test_damaged_captures_are_judged_the_same(damage: Damage) -> None:
+    seed = random.randrange(2**32)
+    source = random.Random(seed)
+    for _ in range(6):
+        path, other = source.choice(CAPTURES), source.choice(CAPTURES)
+        records = damage(source, capture(path), capture(other))
+        capacity = source.choice((1, 3, 1000))  # the memo must not show, however small
+        assert fast(records, capacity) == plain(records), (seed, path, other)
+
+
+TEMPLATES = (
+    V2,
+    replace(V2, priority=100),
+    replace(V2, auth_data=b"other\0\0\0"),
+    replace(V2, interval=2.0),
+    replace(V2, addresses=(pack("10.9.0.200"),)),
+    replace(V2, vrid=52),
+    replace(V3, addresses=V2.addresses, interval=1.0),
+    replace(V3, interval=0.1),
+    V6,
+    replace(V6, priority=100),
+)
+#: host, content, seconds since the event before, what happens
+Event = tuple[int, int, float, str]
+GAPS = (0.0, 0.0003, 0.004, 0.007, 0.1, 0.5, 1.0, 1.0, 1.0, 1.0, 2.9, 3.1, 6.0)
+DEEDS = ("advert",) * 9 + ("resign", "garp", "answer", "twice", "lose", "ttl", "unicast", "frr", "clone")
+
+
+def script(events: list[Event], lead: int) -> list[Record]:
+    """Records of hosts that say what the events tell, after `lead` seconds of quiet speech of the first of them."""
+    idents = dict.fromkeys(range(4), 0)
+    records: list[Record] = []
+    now = 1_000_000.0
+    if events:
+        first = (events[0][0], events[0][1], 1.0, "advert")
+        second = (events[-1][0], events[-1][1], 0.0, "advert")
+        events = [first] * lead + [one for _ in range(lead) for one in (first, second)] + events
+    for host, content, gap, deed in events:
+        now += gap
+        advert = TEMPLATES[content]
+        idents[host] += 3 if deed == "lose" else 1
+        if deed == "resign":
+            advert = replace(advert, priority=0)
+        for octets in _deed(host, advert, idents[host], deed):
+            records.append(Record(now, LINK, False, octets))
+    return records
+
+
+def _deed(host: int, advert: Advertisement, ident: int, deed: str) -> list[bytes]:
+    mac = bytes((2, 0, 0, 0, 9 if deed == "clone" else 0, host + 1))
+    source = pack(f"10.9.0.{host + 1}" if advert.family == 4 else f"fe80::{host + 1}")
+    group = VRRP_GROUP4 if advert.family == 4 else VRRP_GROUP6
+    vip = advert.addresses[0]
+    if deed == "garp":
+        return [frames.build_garp(mac, vip) if advert.family == 4 else frames.build_unsolicited_na(mac, vip)]
+    if deed == "answer" and advert.family == 4:
+        asker = bytes.fromhex("0200000000fe")
+        asked = frames.build_arp(frames.Arp(1, asker, pack("10.9.0.254"), bytes(6), vip))
+        return [asked, frames.build_arp(frames.Arp(2, mac, vip, asker, pack("10.9.0.254")))]
+    unicast = deed == "unicast" and advert.family == 4
+    frame = frames.build_advert(
+        advert,
+        mac,
+        source,
+        pack("10.9.0.9") if unicast else group,
+        destination_mac=bytes(6) if unicast else b"",
+        ttl=64 if deed == "ttl" else 255,
+        ident=ident * (4919 if deed == "frr" else 1) & 0xFFFF,
+        dont_fragment=deed == "frr",
+    )
+    return [frame] * (2 if deed == "twice" else 1)
+
+
+EVENTS = st.tuples(st.integers(0, 3), st.integers(0, len(TEMPLATES) - 1), st.sampled_from(GAPS), st.sampled_from(DEEDS))
+
+
+@settings(max_examples=150)
+@given(st.lists(EVENTS, min_size=1, max_size=60), st.integers(0, 6))
+def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> None:
+    records = script(events, lead)
+    assert fast(records) == plain(records)
+
+
+def test_both_short_ways_are_taken() -> None:
+    """Else the equality above would prove nothing."""
+    quiet, settled = 0, 0
+    for path in CAPTURES:
+        judge, memo = Judge(), Memo()
+        for record in capture(path):
+            frame, ident = memo.lookup(record.frame, record.link.linktype, record.vlans)
+            judge.observe(record.time, "lan", record.outgoing, frame, ident)
+            books = judge.docket.books.values()
+            quiet += any(book.quiet is not None for book in books)
+            settled += any(book.settled is not None for book in books)
+    assert quiet > 1000
+    assert settled > 500
