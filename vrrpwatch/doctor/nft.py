@@ -90,7 +90,7 @@ def _rules(row: Mapping[str, Any], table: str, sets: Mapping[tuple[str, Any], An
     for expression in row.get("expr", []):
         kind, value = next(iter(expression.items())) if isinstance(expression, dict) and expression else ("", None)
         if kind == "match":
-            conditions.append(_condition(value, table, sets))
+            conditions += _conditions(value, table, sets)
         elif kind == "counter" and isinstance(value, dict):
             packets = int(value.get("packets", 0))
         elif kind in VERDICTS:
@@ -119,19 +119,24 @@ def _map(
             continue
         action, argument = next(iter(pair[1].items()))
         target = str(argument.get("target", "")) if isinstance(argument, dict) else ""
-        match = _condition({"op": "==", "left": value.get("key"), "right": pair[0]}, table, sets)
-        out.append(Rule((*conditions, match), action, target, packets, text))
+        matches = _conditions({"op": "==", "left": value.get("key"), "right": pair[0]}, table, sets)
+        out.append(Rule((*conditions, *matches), action, target, packets, text))
     return out
 
 
-def _condition(match: Any, table: str, sets: Mapping[tuple[str, Any], Any]) -> Condition:
+def _conditions(match: Any, table: str, sets: Mapping[tuple[str, Any], Any]) -> tuple[Condition, ...]:
+    """A match as conditions: a field of the IPv4 header silently asks for IPv4 as well (likewise IPv6)."""
     if not isinstance(match, dict) or match.get("op") not in ("==", "!=", "in"):
-        return OPEN
-    field = _field(match.get("left"))
+        return (OPEN,)
+    left = match.get("left")
+    payload = left.get("payload") if isinstance(left, dict) else None
+    header = payload.get("protocol") if isinstance(payload, dict) else ""
+    family = (Condition("nfproto", ({"ip": "ipv4", "ip6": "ipv6"}[header],)),) if header in ("ip", "ip6") else ()
+    field = _field(left)
     values = _values(match.get("right"), table, sets)
     if not field or values is None:
-        return OPEN
-    return Condition(field, values, match["op"] == "!=")
+        return (*family, OPEN)
+    return (*family, Condition(field, values, match["op"] == "!="))
 
 
 def _field(left: Any) -> str:
