@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,14 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.support import program
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 T = TypeVar("T")
 
@@ -42,18 +33,26 @@ def wait_for(what: str, probe: Callable[[], T], seconds: float = 60.0, pause: fl
         time.sleep(pause)
 
 
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
+class Place:
+    """Where programs run and ports are: this machine."""
 
+    def free_port(self) -> int:
+        with self.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
 
-@contextlib.contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, ended with SIGTERM (SIGKILL after 10 s) at the end; its output goes to `log`."""
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    def socket(self) -> socket.socket:
+        """A TCP socket of that place's network."""
+        return socket.socket()
+
+    @contextlib.contextmanager
+    def running(self, command: list[str], log: Path) -> Iterator[None]:
+        """The program, ended with SIGTERM (SIGKILL after 10 s) at the end; its output goes to `log`."""
+        with log.open("wb") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         try:
-            yield process
+            yield
         finally:
             process.terminate()
             try:
@@ -62,19 +61,40 @@ def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 process.kill()
                 process.wait()
 
+    def get(self, port: int, path: str) -> tuple[int, bytes]:
+        """Status and body of a page of 127.0.0.1; OSError when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.sock = self.socket()
+        try:
+            connection.sock.settimeout(10)
+            connection.sock.connect(("127.0.0.1", port))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def ready(self, port: int) -> bool:
+        try:
+            return self.get(port, "/-/ready")[0] == 200
+        except OSError:
+            return False
+
+
+HERE = Place()
+
 
 @dataclass
 class Prometheus:
     """A running server: `query` and `query_range` return the result lists of its API."""
 
-    url: str
+    place: Place
+    port: int
 
     def api(self, path: str, **params: Any) -> Any:
-        text = urllib.parse.urlencode(params, doseq=True)
-        try:
-            return get(f"{self.url}/api/v1/{path}?{text}")["data"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{params}: {error.read().decode()}") from error
+        status, body = self.place.get(self.port, f"/api/v1/{path}?{urllib.parse.urlencode(params, doseq=True)}")
+        assert status == 200, f"{params}: {body.decode()}"
+        return json.loads(body)["data"]
 
     def query(self, expr: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.api("query", query=expr)["result"]
@@ -103,65 +123,60 @@ class Prometheus:
 
 @contextlib.contextmanager
 def prometheus(
-    folder: Path, targets: dict[str, list[str]], rules: Path | None = None, alertmanager: str | None = None
+    folder: Path,
+    targets: dict[str, list[str]],
+    *,
+    place: Place = HERE,
+    rules: Path | None = None,
+    alertmanager: str | None = None,
+    relabel: list[dict[str, Any]] | None = None,
 ) -> Iterator[Prometheus]:
     """A Prometheus that scrapes `targets` (job -> host:port) and evaluates `rules` every second."""
     folder.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": t}]} for job, t in targets.items()],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": names}], "metric_relabel_configs": relabel or []}
+            for job, names in targets.items()
+        ],
         "rule_files": [str(rules)] if rules else [],
     }
     if alertmanager:
         config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
     (folder / "prometheus.yml").write_text(json.dumps(config))
-    port = free_port()
+    port = place.free_port()
     binary = program("prometheus")
     assert binary is not None
     command = [binary, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", f"--web.external-url=http://127.0.0.1:{port}"]
     command += ["--rules.alert.resend-delay=1s"]
-    with running(command, folder / "prometheus.log"):
-        server = Prometheus(f"http://127.0.0.1:{port}")
-        wait_for("Prometheus", lambda: reachable(f"{server.url}/-/ready"))
-        yield server
+    with place.running(command, folder / "prometheus.log"):
+        wait_for("Prometheus", lambda: place.ready(port))
+        yield Prometheus(place, port)
 
 
 @contextlib.contextmanager
-def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
+def alertmanager(folder: Path, webhook: str, *, place: Place = HERE) -> Iterator[str]:
     """host:port of an Alertmanager that sends everything to `webhook` at once; the watchdog goes nowhere."""
     folder.mkdir(parents=True, exist_ok=True)
-    route = {
-        "receiver": "hook",
-        "group_by": ["..."],
-        "group_wait": "0s",
-        "group_interval": "1s",
-        "repeat_interval": "1h",
-    }
+    times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"}
+    silent = {"receiver": "nobody", "matchers": ["alertname = VrrpwatchWatchdog"]}
     config = {
-        "route": {**route, "routes": [{"receiver": "nobody", "matchers": ["alertname = VrrpwatchWatchdog"]}]},
+        "route": {"receiver": "hook", "group_by": ["..."], **times, "routes": [silent]},
         "receivers": [
             {"name": "hook", "webhook_configs": [{"url": webhook, "send_resolved": True}]},
             {"name": "nobody"},
         ],
     }
     (folder / "alertmanager.yml").write_text(json.dumps(config))
-    port = free_port()
+    port = place.free_port()
     binary = program("prometheus-alertmanager")
     assert binary is not None
     command = [binary, f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'am'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with running(command, folder / "alertmanager.log"):
-        wait_for("Alertmanager", lambda: reachable(f"http://127.0.0.1:{port}/-/ready"))
+    with place.running(command, folder / "alertmanager.log"):
+        wait_for("Alertmanager", lambda: place.ready(port))
         yield f"127.0.0.1:{port}"
-
-
-def reachable(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @dataclass
@@ -183,8 +198,8 @@ class Webhook:
 
 
 @contextlib.contextmanager
-def webhook() -> Iterator[Webhook]:
-    """A threaded receiver that answers at once."""
+def webhook(place: Place = HERE) -> Iterator[Webhook]:
+    """A threaded receiver on 127.0.0.1 of that place, which answers at once."""
     hook = Webhook("")
 
     class Receiver(BaseHTTPRequestHandler):
@@ -198,7 +213,11 @@ def webhook() -> Iterator[Webhook]:
         def log_message(self, *_args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = place.socket()
+        server.server_bind()
+        server.server_activate()
         hook.url = f"http://127.0.0.1:{server.server_address[1]}/"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
