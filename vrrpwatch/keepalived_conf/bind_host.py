@@ -16,7 +16,7 @@ from vrrpcore.settings import (
     TrackProcess,
     TrackScript,
 )
-from vrrpwatch.keepalived_conf import value_lines
+from vrrpwatch.keepalived_conf import value_lines, values
 from vrrpwatch.keepalived_conf.bind import Binder, Block, Entry, origin
 from vrrpwatch.keepalived_conf.findings import Severity
 from vrrpwatch.keepalived_conf.shapes import ScriptLine, Weight
@@ -162,7 +162,7 @@ def _emails(binder: Binder, block: Block) -> tuple[str, ...]:
 
 def _judge_global(binder: Binder, block: Block) -> None:
     entry = block.counts.get("smtp_server")
-    if entry is not None and not entry.value[0].replace(".", "").isdigit() and ":" not in entry.value[0]:
+    if entry is not None and not _is_address(entry.value[0]):
         binder.note(
             entry.line, "needs-resolver",
             f"{entry.value[0]} is looked up when keepalived starts; without an answer mail stays off", "write its address",
@@ -180,6 +180,14 @@ def _judge_global(binder: Binder, block: Block) -> None:
     for name, row in (("script_user", "script_user"),):
         if block.has(name):
             user_exists(binder, block.counts[row], block.get(name)[0])
+
+
+def _is_address(text: str) -> bool:
+    try:
+        values.address(text)
+    except values.Rejected:
+        return False
+    return True
 
 
 def user_exists(binder: Binder, entry: Entry, user: str) -> None:

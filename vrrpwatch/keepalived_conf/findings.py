@@ -86,6 +86,10 @@ class Collector:
         """Put a finding in the place of another one (its range has grown)."""
         self._findings = [new if each is old else each for each in self._findings]
 
+    def found(self) -> tuple[Finding, ...]:
+        """What is there so far."""
+        return tuple(self._findings)
+
     def sorted(self, files: Iterable[str]) -> list[Finding]:
         """All findings, by file in the given order, then by line and column; a last one says how many were left out."""
         order = {name: index for index, name in enumerate(files)}

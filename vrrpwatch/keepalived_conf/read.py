@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vrrpcore.settings import GlobalDefs, Instance, Settings
 from vrrpwatch.keepalived_conf import bind_host, bind_instance, bind_servers, routes, value_lines
 from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
-from vrrpwatch.keepalived_conf.findings import Collector, Finding
+from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
 from vrrpwatch.keepalived_conf.lines import LineReader
 from vrrpwatch.keepalived_conf.sources import Library
 from vrrpwatch.keepalived_conf.structure import Node, TreeBuilder, prepare
@@ -48,7 +48,22 @@ def read_all(path: str, config_id: str = "", environment: Mapping[str, str] | No
     tree = builder.build()
     settings = _Model(tree, collector).settings(tuple(library.sources) or (path,))
     judge_whole(settings, tree, collector)
+    _last_lines(library, collector)
     return Reading(settings, collector.sorted(settings.files), library, tree)
+
+
+def _last_lines(library: Library, collector: Collector) -> None:
+    """keepalived counts line ends: what it says of a last line without one, it says of the line before."""
+    told = {(each.file, each.end_line) for each in collector.found() if each.exit_code}
+    for name, source in library.sources.items():
+        last = len(source.lines)
+        if source.ends_open and last > 1 and (name, last) in told:
+            message = f"the file ends without a line end: keepalived reports its last line as line {last - 1}"
+            collector.add(
+                Finding(
+                    name, last - 1, 0, last, Severity.NOTE, "no-final-newline", message, "end the file with a newline"
+                )
+            )
 
 
 class _Model:
@@ -69,8 +84,6 @@ class _Model:
             name = node.parameters[0].text if node.parameters else ""
             key = (names[0], name)
             if name and key in self._names:
-                from vrrpwatch.keepalived_conf.findings import Severity
-
                 first = self._names[key].line.at.line
                 self._binder.tell(
                     node.line, Severity.ERROR, "repeated-name", f"{node.line.head} {name} is already defined on line {first}; keepalived skips this block",
@@ -161,8 +174,6 @@ class _Model:
         }
 
     def _with_linkbeat(self, defs: GlobalDefs) -> GlobalDefs:
-        from dataclasses import replace
-
         pairs = []
         for node in self._blocks("linkbeat_interfaces"):
             for line in node.values:

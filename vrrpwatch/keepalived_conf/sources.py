@@ -34,6 +34,7 @@ class Source:
     directory: str
     cut: bool = False  # longer than the limit: only the beginning was read
     executable: bool = False
+    ends_open: bool = False  # the last line has no line end
 
 
 @dataclass(slots=True)
@@ -64,10 +65,11 @@ class Library:
         self.bytes_left -= len(data)
         text = data.decode("utf-8", "surrogateescape")
         lines = text.split("\n")
-        if lines and not lines[-1]:
+        ends_open = bool(lines[-1])
+        if not ends_open:
             lines.pop()  # the text ended with a line end, as it should
         directory = os.path.dirname(name) or "."
-        return Source(name, lines, directory, cut, executable)
+        return Source(name, lines, directory, cut, executable, ends_open)
 
     def raw(self, name: str, line: int) -> str:
         """The text of a line as it is in the file, for quoting; "" when there is none."""

@@ -367,6 +367,7 @@ class TreeBuilder:
     def _cover_misread(self) -> None:
         """Let findings cover every line that keepalived reads in another place than meant, or complains of."""
         contexts, complaints = walk(self._lines, self._root_level)
+        complaints |= walk_skipping(self._lines, self._root_level)
         at, count, which = 0, len(self._lines), 0
         while at < count:
             if contexts[at] == self.contexts[at] and at not in complaints:
@@ -450,3 +451,29 @@ def walk(lines: list[Line], root: Level) -> tuple[list[Context], set[int]]:
         elif keyword.values:
             values, wants_open = index, True
     return contexts, complaints
+
+
+def walk_skipping(lines: list[Line], root: Level) -> set[int]:
+    """What keepalived's other processes complain of: they skip every top-level block by counting braces.
+
+    The parent and the health checks do not read vrrp_instance, the VRRP process no virtual_server. A block without its
+    `{` is not skipped at all, and a `}` too many ends the skipping early: what follows is read at the top level.
+    """
+    complaints: set[int] = set()
+    depth, pending = 0, False  # pending: a block's keyword was read, its `{` must be next
+    for index, line in enumerate(lines):
+        text = line.at.text
+        if pending:
+            pending = False
+            if text == "{":
+                depth = 1
+                continue
+        if depth:
+            depth += {"{": 1, "}": -1}.get(text, 0)
+            continue
+        keyword = root.get(text if text in ("{", "}") else line.head)
+        if keyword is None:
+            complaints.add(index)
+        elif keyword.is_block:
+            pending = True
+    return complaints
