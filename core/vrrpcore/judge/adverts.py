@@ -63,7 +63,7 @@ class Adverts:
             self._list(book, claimant)
             return claimant
         twin = router.claimants.get((ip.source, 1))
-        if twin is not None and self._is_twin(twin, claimant, frame.source_mac, ident):
+        if twin is not None and _is_twin(twin, claimant, frame.source_mac, ident, now):
             claimant = twin
         claimant.destinations[ip.destination] = now
         if len(claimant.destinations) > 16:
@@ -82,14 +82,6 @@ class Adverts:
         if same and (other_peer or apart <= COPY_WINDOW):
             return True
         return other_peer and apart <= min(COPY_WINDOW, claimant.interval / 2)
-
-    @staticmethod
-    def _is_twin(twin: Claimant, claimant: Claimant, mac: bytes, ident: int | None) -> bool:
-        if twin.mac != claimant.mac:
-            return mac == twin.mac
-        if ident is None or twin.ident is None or claimant.ident is None:
-            return False
-        return (ident - twin.ident) & 0xFFFF < (ident - claimant.ident) & 0xFFFF
 
     def _list(self, book: Book, claimant: Claimant) -> None:
         for address in claimant.advert.addresses:
@@ -228,3 +220,14 @@ class Adverts:
         holds = book.router.components[0].holder is claimant and claimant.outranked_at is None
         # What mute masters announced is decided by the claimant's next advert.
         return holds and not book.mutes and constant(self.docket, book, claimant)
+
+
+def _is_twin(twin: Claimant, claimant: Claimant, mac: bytes, ident: int | None, now: float) -> bool:
+    """Whether an advert of a source that two hosts share is the twin's: by MAC, by counter, else by its turn."""
+    if twin.mac != claimant.mac:
+        return mac == twin.mac
+    if ident is not None and twin.ident is not None and claimant.ident is not None:
+        steps = (ident - twin.ident) & 0xFFFF, (ident - claimant.ident) & 0xFFFF
+        if (steps[0] == 1) != (steps[1] == 1):
+            return steps[0] == 1
+    return abs(now - twin.last - twin.interval) < abs(now - claimant.last - claimant.interval)

@@ -19,9 +19,12 @@ def split_clone(docket: Docket, book: Book, claimant: Claimant, now: float) -> C
         m1, m2, m3, m4 = (mac for _, _, mac in recent[-4:])
         if m1 == m3 and m2 == m4 and m1 != m2:
             return _split(docket, book, claimant, now, by_mac=True)
-    counter = not claimant.ip.dont_fragment and claimant.ip.family == 4
-    if counter and len(recent) >= 6 and _paced(recent[-6:], claimant.interval) and _two_counters(recent[-6:]):
-        return _split(docket, book, claimant, now, by_mac=False)
+    if claimant.ip.dont_fragment or claimant.ip.family != 4:
+        return None
+    for count in (4, 6):
+        last = recent[-count:]
+        if len(last) == count and _paced(last, claimant.interval) and _two_counters(last):
+            return _split(docket, book, claimant, now, by_mac=False)
     return None
 
 
@@ -32,9 +35,15 @@ def _paced(adverts: list[tuple[float, int | None, bytes]], interval: float) -> b
 
 
 def _two_counters(adverts: list[tuple[float, int | None, bytes]]) -> bool:
-    """Whether every second advert continues one counter by 1 (adverts swapped on the way do not, six in a row)."""
+    """Whether every second advert continues one counter by 1; four are enough where the two are far apart or equal.
+
+    Adverts swapped on the way (1 3 2 4) look alike, but not six in a row.
+    """
     idents = [i for _, i, _ in adverts if i is not None]
     if len(idents) < len(adverts):
+        return False
+    apart = (idents[1] - idents[0]) & 0xFFFF
+    if len(adverts) < 6 and apart and not 64 < apart < 0x10000 - 64:
         return False
     return all((b - a) & 0xFFFF == 1 for a, b in zip(idents, idents[2:], strict=False))
 

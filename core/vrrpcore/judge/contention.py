@@ -24,8 +24,7 @@ class Lock:
 
     y_adverts: int = 0
     answered: int = 0
-    extra: bool = False  # an answering advert came before x's own turn
-    announced: bool = False  # an announcement of x answered
+    heard_from: int = 0  # the number of y's advert that x was first seen to hear: 0 = none
     inside: int = 0  # adverts of x between 5 ms and adv − tol after one of y
     x_adverts: int = 0
     skipped: bool = False  # one of them left out turns without losing an IP ID
@@ -36,7 +35,10 @@ class Lock:
     @property
     def pattern(self) -> str:
         """R: x hears y and answers. S: they hear and reject each other. C: neither shows."""
-        if self.y_adverts and self.answered * 2 >= self.y_adverts and (self.extra or self.announced):
+        # Adverts in phase look like answers. x hears y where it announced, or spoke before its turn: from early on,
+        # for at the end of an overlap the healed path makes it answer as well.
+        early = 0 < self.heard_from * 2 <= self.y_adverts + 1
+        if early and self.answered * 2 >= self.y_adverts:
             return "R"
         if self.skipped and self.inside == 0:
             return "S"
@@ -69,6 +71,11 @@ class Contention:
             return True
         proved = self.record is not None and self.record.confirmed is not None
         return (self.lists or self.sealed) and proved and self.lock.inside == 0 and self.lock.pattern != "R"
+
+    @property
+    def maybe_rejecting(self) -> bool:
+        """Lists differ, or keys cannot be compared: they may refuse each other, and may not."""
+        return (self.lists or self.sealed) and self.record is not None and self.lock.pattern != "R"
 
     def sides(self) -> tuple[Claimant, Claimant]:
         """(x, y): the superior one and the other."""
@@ -112,7 +119,7 @@ class Contention:
             lock.answered += 1
             lock.open_turn = False
             if x.previous and now - x.previous < x.interval - tolerance:
-                lock.extra = True
+                self._heard_y()
                 self.answered_before = True
         if ANSWER_LIMIT < after < x.interval - tolerance and not lock.third:
             lock.inside += 1
@@ -124,10 +131,14 @@ class Contention:
             return
         if lock.open_turn and now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
             lock.answered += 1
-            lock.announced = True
             lock.open_turn = False
+            self._heard_y()
         elif 0 <= now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
-            lock.announced = True
+            self._heard_y()
+
+    def _heard_y(self) -> None:
+        if not self.lock.heard_from:
+            self.lock.heard_from = self.lock.y_adverts
 
     def proves(self, now: float) -> bool:
         """Whether y's advert at `now` is strike 2: it has ignored two different adverts of x."""

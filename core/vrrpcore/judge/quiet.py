@@ -59,6 +59,8 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     row[0] += 1
     row[2] = time
     sole.recent.append((time, ident, mac))
+    advert = sole.advert
+    sole.versions[advert.version] = (advert, sole.ip, time)
     book.router.last = time
     return True
 

@@ -6,6 +6,8 @@ two virtual routers that list one address a split brain under two VRIDs.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..addresses import text
 from ..tally import Claimant, Component, delta, superior
 from . import causes, masters
@@ -13,6 +15,11 @@ from .compat import lists_differ, must_reject
 from .contention import Contention
 from .docket import Book, Docket, Record
 from .words import at_text, name, span, with_priority
+
+
+#: Seconds for which a silence that differing lists or unknown keys may explain is left open: keepalived's second
+#: burst of announcements comes after 5 s, and two rounds of questions close sooner.
+DOUBT: Final = 6.0
 
 
 def pair_key(a: Claimant, b: Claimant) -> tuple[int, int]:
@@ -236,9 +243,10 @@ def keeps_silent(book: Book, silent: Claimant, now: float) -> bool:
     if silent.like_keepalived is False:
         return False  # FRR's timer is not restarted: it has gone
     for contention in book.contentions.values():
-        if silent not in (contention.first, contention.second) or not contention.rejecting:
+        if silent not in (contention.first, contention.second):
             continue
-        if contention.kind == "vrid":
+        doubtful = contention.maybe_rejecting and now - silent.last < max(10 * silent.interval, DOUBT)
+        if contention.kind == "vrid" or not (contention.rejecting or doubtful):
             continue  # another VRID does not touch its timer
         other = contention.other(silent)
         fast_enough = other.interval <= 1.5 * silent.interval

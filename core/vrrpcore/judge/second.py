@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..addresses import is_virtual_mac, mac_text, text
 from ..tally import Claimant, Component
+from .compat import visible
 from .docket import Book, Docket, Record
-from .masters import down
+from .masters import describe, down
 from .rounds import AddressBook
 from .words import at_text, name, span, with_priority
 
@@ -73,7 +74,18 @@ def _name(
         f"{sum(owners.values())} answers to one request for {text(book.address)} from "
         f"{', '.join(mac_text(m) for m in owners)}, last at {at_text(book.last_double)}"
     )
-    if former is not None:
+    silenced = former if former is not None or rest or flux or not twice else _lapsed_member(component, holder)
+    mismatch = _silenced_by(silenced, holder, record.last)
+    if silenced is not None and mismatch:
+        _set(record, proved, "split_brain", mismatch, "likely", name(silenced))
+        record.candidates = ("stale_vip_after_daemon_death",)
+        record.masters.append(name(silenced))
+        record.facts["owner"] = name(silenced)
+        record.say(
+            f"{with_priority(silenced)} was last heard at {at_text(silenced.last)}, while {with_priority(holder)} was "
+            f"master already, and they disagree: {describe(mismatch, silenced, holder)}"
+        )
+    elif former is not None:
         _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", "proved", name(former))
         record.masters.append(name(former))
         record.facts["owner"] = name(former)
@@ -142,8 +154,22 @@ def _former(docket: Docket, router: Book, macs: list[bytes]) -> Claimant | None:
     return None
 
 
+def _silenced_by(claimant: Claimant | None, holder: Claimant, now: float) -> str | None:
+    """What the two disagree about, when the claimant fell silent only after the holder's claim began.
+
+    A daemon that died before its successor began leaves residue; one that spoke beside it, and is silent since, hears
+    adverts that it rejects.
+    """
+    if claimant is None or holder.since is None or claimant.ended == "resigned":
+        return None
+    if claimant.last < holder.since and claimant.ended != "yielded":
+        return None
+    kinds = visible(claimant, holder, now)
+    return kinds[0] if kinds else None
+
+
 def _lapsed_member(component: Component, holder: Claimant) -> Claimant | None:
-    gone = [m for m in component.members if m is not holder and m.last_claim and m.ended == "lapsed"]
+    gone = [m for m in component.members if m is not holder and m.last_claim and m.ended in ("lapsed", "yielded")]
     return max(gone, key=lambda m: m.last) if gone else None
 
 

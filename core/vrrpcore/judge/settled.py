@@ -74,6 +74,7 @@ def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, ti
     row[0] += 1
     row[2] = time
     me.recent.append((time, ident, me.mac))
+    me.versions[me.advert.version] = (me.advert, me.ip, time)
     me.outranked_at = me.outranked_by = None
     book.router.last = time
     contention.heard(me, time)
