@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.core.frame_samples import V2, V3, V6
@@ -207,7 +207,17 @@ def _deed(host: int, advert: Advertisement, ident: int, deed: str) -> list[bytes
 EVENTS = st.tuples(st.integers(0, 3), st.integers(0, len(TEMPLATES) - 1), st.sampled_from(GAPS), st.sampled_from(DEEDS))
 
 
+#: A router that changes its version after long repetition: both versions are fresh at that moment.
+CHANGED_VERSION: list[Event] = [
+    (1, 6, 0.0, "advert"),
+    (0, 0, 0.0, "advert"),
+    (0, 0, 3.1, "advert"),
+    (0, 6, 0.0, "advert"),
+]
+
+
 @settings(max_examples=150)
+@example(CHANGED_VERSION, 6)
 @given(st.lists(EVENTS, min_size=1, max_size=60), st.integers(0, 6))
 def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> None:
     records = script(events, lead)
