@@ -32,11 +32,12 @@ MAX_VIRTUAL: Final = 65536
 class Ears:
     """Frames into one judge; keeps what the caller needs to know beside the judgement."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, slowest: float = 0.0) -> None:
         self.judge = judge
         self.memo = Memo()
         self.frames = 0
-        self.slowest = 0.0  # seconds after which the slowest router heard counts as silent (3·adv + skew)
+        #: Seconds after which the slowest router heard (or expected) counts as silent: 3·adv + skew.
+        self.slowest = slowest
         self.virtual: set[bytes] = set()  # every virtual address heard of
         self._known: object = None
 

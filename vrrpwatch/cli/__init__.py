@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vrrpwatch import __version__
-from vrrpwatch.cli import configuring, labs, running, sensing
+from vrrpwatch.cli import configuring, labs, packs, running, sensing
 from vrrpwatch.cli.shared import one_of
 
 HELP = """\
@@ -71,6 +71,8 @@ app.command(name="list", short_help="Inventory of the virtual routers that are h
 app.command(short_help="This host's part: firewall, memberships, sysctls, residue.")(sensing.doctor)
 app.command(short_help="The active speaker, from a keepalived.conf.")(running.run)
 app.add_typer(configuring.app, short_help="keepalived.conf: check, show, explain, fix.")
+app.command(short_help="Write out the Prometheus alert rules and runbooks.")(packs.rules)
+app.command(short_help="Write out the Grafana dashboards.")(packs.dashboard)
 app.command(short_help="A real split brain in namespaces, judged and healed.")(labs.demo)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vrrpwatch.cli.shared import Interfaces, NoPromisc, Sensors, Vips, Vrids, leave, one_of
+from vrrpwatch.cli.shared import Expect, Interfaces, NoPromisc, Sensors, Vips, Vrids, leave, one_of
 
 
 def check(
@@ -26,9 +26,7 @@ def check(
         bool | None, typer.Option("--probe/--no-probe", help="Ask by ARP and ND who owns an address in doubt.")
     ] = None,
     promisc: NoPromisc = True,
-    expect: Annotated[
-        str | None, typer.Option("--expect", metavar="FILE", help="keepalived.conf or vrrpwatch.toml: what must exist.")
-    ] = None,
+    expect: Expect = None,
     sensor: Sensors = None,
     prometheus: Annotated[
         str | None, typer.Option("--prometheus", metavar="URL", help="Ask a Prometheus that scrapes the fleet.")
@@ -78,6 +76,7 @@ def analyze(
     ] = None,
     vrid: Vrids = None,
     vip: Vips = None,
+    expect: Expect = None,
     output: Annotated[str, typer.Option("--output", "-o", metavar="text|json|html")] = "text",
 ) -> None:
     """Judge captures: who was master, when two were, why, and what to do.
@@ -100,6 +99,7 @@ def analyze(
                 segment=segment,
                 vrids=tuple(vrid or ()),
                 vips=tuple(vip or ()),
+                expect=expect,
                 output=output,  # type: ignore[arg-type]
             )
         )

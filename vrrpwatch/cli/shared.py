@@ -15,6 +15,9 @@ NoPromisc = Annotated[bool, typer.Option("--promisc/--no-promisc", help="Promisc
 Sensors = Annotated[
     list[str] | None, typer.Option("--from", metavar="URL", help="Ask this `vrrpwatch watch`; repeatable.")
 ]
+Expect = Annotated[
+    str | None, typer.Option("--expect", metavar="FILE", help="keepalived.conf or vrrpwatch.toml: what must exist.")
+]
 
 
 def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

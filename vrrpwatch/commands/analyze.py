@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
-from vrrpcore.errors import UsageError
+from vrrpcore.frames import unwrap
 from vrrpcore.judge import Judge
+from vrrpcore.records import segment_of
 from vrrpcore.verdict import Judgement
 from vrrpwatch import __version__
 from vrrpwatch.capture import FileCapture, open_files, parse_sensor
 from vrrpwatch.commands.check import address
 from vrrpwatch.commands.console import Output, answer, remark, render
-from vrrpwatch.listening import Ears
 from vrrpwatch.narrowing import Wanted, narrow
+from vrrpwatch.replay import replay
+
+PROGRESS_EVERY: Final = 1.0  # seconds
+ONE_LAN: Final = "capture"  # the segment of several sensors that each show one link
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +32,28 @@ class AnalyzeOptions:
     segment: str | None = None
     vrids: tuple[int, ...] = ()
     vips: tuple[str, ...] = ()
+    expect: str | None = None
     output: Output = "text"
 
 
 def run(options: AnalyzeOptions) -> int:
     """Print the report; the exit code."""
-    if options.output == "plugin":
-        raise UsageError("analyze -o takes text, json or html")
     wanted = Wanted(options.vrids, tuple(address(vip, "--vip") for vip in options.vips))
     source = open_files(options.files, [parse_sensor(word) for word in options.sensors], options.segment)
-    judgement = narrow(judge_files(source), wanted, hearing=True)
+    judgement = judge_files(source, one_lan=options.segment is None)
+    hearing = judgement.sensor.frames > 0
+    if options.expect:
+        from vrrpwatch.expectations import held, read_expectations
+
+        judgement = held(judgement, read_expectations(options.expect), hearing=hearing)
+    judgement = narrow(judgement, wanted, hearing=hearing)
     answer(render(judgement, options.output))
     return judgement.exit_code
 
 
-def judge_files(source: FileCapture) -> Judgement:
-    """Read everything and judge; Ctrl-C on a pipe ends the reading, not the report."""
-    ears = [Ears(Judge()) for _ in source.sensors]
-    piped = any(file.path == "-" for file in source.files)
-    try:
-        for sensor, record in source:
-            ears[sensor].take(record)
-    except KeyboardInterrupt:
-        if not piped:
-            raise
-        remark("interrupted: judging what has been read so far")
-        sys.stderr.flush()
-    finally:
-        source.close()
-    judgements = [
-        one.judge.report(None, sensor.name, __version__) for one, sensor in zip(ears, source.sensors, strict=True)
-    ]
-    return _with_facts(judgements[0], source)
-
-
-def _with_facts(judgement: Judgement, source: FileCapture) -> Judgement:
+def judge_files(source: FileCapture, *, one_lan: bool = True) -> Judgement:
+    """Read everything and judge; one sensor by the short way, several merged on one clock."""
+    judgement = _one(source) if len(source.sensors) == 1 else _several(source, one_lan)
     counters = source.counters
     facts = replace(
         judgement.sensor,
@@ -67,3 +61,66 @@ def _with_facts(judgement: Judgement, source: FileCapture) -> Judgement:
         notes=(*judgement.sensor.notes, *counters.notes),
     )
     return replace(judgement, source=source.name, sensor=facts)
+
+
+def _one(source: FileCapture) -> Judgement:
+    judge = Judge()
+    try:
+        replay(source, judge, _progress())
+    except KeyboardInterrupt:
+        if not any(file.path == "-" for file in source.files):
+            raise
+        # Ctrl-C in `ssh … tcpdump -w - | vrrpwatch analyze -` ends the reading, not the report.
+        remark("interrupted: judging what has been read so far")
+    finally:
+        source.close()
+    return judge.report(None, source.name, __version__)
+
+
+def _several(source: FileCapture, one_lan: bool) -> Judgement:
+    """Sensors of one LAN call it by different names (eth0, ens3): where each shows one link, that is the same one."""
+    from vrrpcore.judge.panel import Panel, Timed
+
+    frames: list[list[Timed]] = [[] for _ in source.sensors]
+    names: list[set[str]] = [set() for _ in source.sensors]
+    with_vlans: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in source.sensors]
+    try:
+        for sensor, record in source:
+            frame = unwrap(record.frame, record.link.linktype, record.vlans)
+            if frame.body is None and not frame.source_mac:
+                continue
+            frames[sensor].append((record.time, "", record.outgoing, frame))
+            names[sensor].add(record.link.segment)
+            with_vlans[sensor].append((record.link.segment, frame.vlans))
+    finally:
+        source.close()
+    same = one_lan and all(len(one) <= 1 for one in names)
+    panel = Panel()
+    for index, sensor_ in enumerate(source.sensors):
+        rows = zip(frames[index], with_vlans[index], strict=True)
+        panel.add(
+            sensor_.name,
+            [(at, segment_of(ONE_LAN if same else base, vlans), out, one) for (at, _, out, one), (base, vlans) in rows],
+        )
+    return panel.report(source.name, __version__)
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    """A line on stderr that counts up, on a terminal only, and only where reading takes longer than a second."""
+    if not sys.stderr.isatty():
+        return None
+    last = time.monotonic()
+    shown = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last, shown
+        now = time.monotonic()
+        if now - last < PROGRESS_EVERY and not (shown and total and done >= total):
+            return
+        last, shown = now, True
+        share = f"{100 * done / total:3.0f} %" if total else f"{done / 1e6:.0f} MB"
+        end = "\r\x1b[K" if total and done >= total else ""
+        sys.stderr.write(f"\rvrrpwatch: {share} read{end}")
+        sys.stderr.flush()
+
+    return progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +11,11 @@ from vrrpcore.errors import PermissionMissing, SourceError, UsageError, Vrrpwatc
 from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpwatch import __version__
 from vrrpwatch.commands.console import Output, answer, remark, render
+from vrrpwatch.expectations import held, longest_silence, read_expectations
 from vrrpwatch.narrowing import Wanted, narrow
 
 if TYPE_CHECKING:
+    from vrrpcore.judge.expectations import Expected
     from vrrpwatch.capture import LiveCapture
 
 LOCAL_DAEMON: Final = "http://127.0.0.1:10112"
@@ -34,6 +37,18 @@ class CheckOptions:
     sensors: tuple[str, ...] = ()  # --from
     prometheus: str | None = None
     output: Output = "plugin"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was asked about and what is expected: narrows a judgement to it."""
+
+    wanted: Wanted
+    expected: Sequence[Expected] = ()
+
+    def __call__(self, judgement: Judgement, *, hearing: bool, secrets: bool = True) -> Judgement:
+        full = held(judgement, self.expected, hearing=hearing, secrets=secrets)
+        return narrow(full, self.wanted, hearing=hearing)
 
 
 def run(options: CheckOptions) -> int:
@@ -74,23 +89,25 @@ def address(word: str, option: str) -> str:
 
 
 def _judge(options: CheckOptions, wanted: Wanted) -> Judgement:
+    about = About(wanted, read_expectations(options.expect) if options.expect else [])
     if options.prometheus:
         from vrrpwatch.fleet import ask_prometheus
 
         judgement = ask_prometheus(options.prometheus)
-        return narrow(judgement, wanted, hearing=bool(judgement.routers))
+        return about(judgement, hearing=bool(judgement.routers), secrets=False)
     if options.sensors:
         from vrrpwatch.fleet import ask_sensors
 
-        others = ask_sensors(options.sensors, listen=(lambda: _listen(options, wanted)) if options.interfaces else None)
-        return narrow(others, wanted, hearing=others.sensor.frames > 0 or bool(others.routers))
+        own = (lambda: _listen(options, About(Wanted()))) if options.interfaces else None
+        others = ask_sensors(options.sensors, listen=own)
+        return about(others, hearing=others.sensor.frames > 0 or bool(others.routers), secrets=False)
     try:
-        return _listen(options, wanted)
+        return _listen(options, about)
     except PermissionMissing as error:
-        return _ask_daemon(error, wanted)
+        return _ask_daemon(error, about)
 
 
-def _ask_daemon(error: PermissionMissing, wanted: Wanted) -> Judgement:
+def _ask_daemon(error: PermissionMissing, about: About) -> Judgement:
     """Without CAP_NET_RAW: the opinion of the local daemon, and a word about that."""
     from vrrpwatch.fleet import fetch
 
@@ -101,10 +118,10 @@ def _ask_daemon(error: PermissionMissing, wanted: Wanted) -> Judgement:
     note = f"not permitted to listen (CAP_NET_RAW): this is what the daemon at {LOCAL_DAEMON} says"
     facts = replace(judgement.sensor, notes=(*judgement.sensor.notes, note))
     judgement = replace(judgement, sensor=facts)
-    return narrow(judgement, wanted, hearing=judgement.sensor.frames > 0)
+    return about(judgement, hearing=judgement.sensor.frames > 0, secrets=False)
 
 
-def _listen(options: CheckOptions, wanted: Wanted) -> Judgement:
+def _listen(options: CheckOptions, about: About) -> Judgement:
     from vrrpwatch.capture import open_live
 
     segments = {"": options.segments[0]} if len(options.segments) == 1 and len(options.interfaces) == 1 else None
@@ -114,17 +131,16 @@ def _listen(options: CheckOptions, wanted: Wanted) -> Judgement:
         from vrrpwatch.listening import Ears, listen, received_frames
         from vrrpwatch.probes import Prober
 
-        ears = Ears(Judge())
+        ears = Ears(Judge(), longest_silence(about.expected))
         before = received_frames(capture)
         prober = None if options.probe is False else Prober(lambda: capture.links.values())
         for link in capture.links.values():
-            for vip in wanted.vips:
+            for vip in about.wanted.vips:
                 ears.judge.watch(link.segment, pack(vip))
         _announce(capture, options)
 
-        def about(judgement: Judgement) -> Judgement:
-            hearing = ears.frames > 0 or received_frames(capture) > before
-            return narrow(judgement, wanted, hearing=hearing)
+        def asked(judgement: Judgement) -> Judgement:
+            return about(judgement, hearing=ears.frames > 0 or received_frames(capture) > before)
 
         try:
             judgement = listen(
@@ -132,13 +148,13 @@ def _listen(options: CheckOptions, wanted: Wanted) -> Judgement:
                 ears,
                 seconds=options.seconds,
                 prober=prober,
-                done=lambda one: settled(about(one)),
-                doubtful=lambda one: about(one).worst.cls == "split_brain_suspected",
+                done=lambda one: settled(asked(one)),
+                doubtful=lambda one: asked(one).worst.cls == "split_brain_suspected",
             )
         finally:
             if prober is not None:
                 prober.close()
-        return about(judgement)
+        return asked(judgement)
 
 
 def settled(judgement: Judgement) -> bool:
