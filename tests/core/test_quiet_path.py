@@ -214,11 +214,6 @@ CHANGED_VERSION: list[Event] = [
     (0, 0, 3.1, "advert"),
     (0, 6, 0.0, "advert"),
 ]
-    (1, 6, 0.0, "advert"),
-    (0, 0, 0.0, "advert"),
-    (0, 0, 3.1, "advert"),
-    (0, 6, 0.0, "advert"),
-]
 
 
 @settings(max_examples=150)
