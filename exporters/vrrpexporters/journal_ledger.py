@@ -37,6 +37,7 @@ class _Book:
     open: list[StoredEpisode] = field(default_factory=list)  # of the last run, not found again yet
     resumed: dict[str, Episode] = field(default_factory=dict)  # the judge's id -> the episode as it began
     extra: list[Episode] = field(default_factory=list)  # ended or running ones that the judge knows nothing of
+    seconds: float = 0.0  # of split brain, as exposed: never less than before
     heard: float = 0.0
     vips: tuple[str, ...] = ()
 
@@ -83,11 +84,14 @@ class Ledger:
             self._is_there(book, min((m.first for m in row.masters), default=now))
         book.base = _rebased(book.base, book.last, row.counters)
         book.last = row.counters
-        if book.base == _NOTHING and not book.resumed and not book.extra:
+        # An episode's end is found out later than it was: until then it was counted as running.
+        book.seconds = max(book.seconds, book.base.split_seconds + row.counters.split_seconds)
+        if book.base == _NOTHING and not book.resumed and not book.extra and book.seconds == row.counters.split_seconds:
             return row
         episodes = tuple(self._as_begun(book, e, now) for e in row.episodes)
         whole = tuple(sorted((*book.extra, *episodes), key=lambda e: e.start))
-        return replace(row, now=self._present(book, row), episodes=whole, counters=_sum(book.base, row.counters))
+        counters = replace(_sum(book.base, row.counters), split_seconds=book.seconds)
+        return replace(row, now=self._present(book, row), episodes=whole, counters=counters)
 
     @staticmethod
     def _is_there(book: _Book, when: float) -> None:
@@ -224,13 +228,13 @@ def _no_master(key: RouterKey, since: float, now: float) -> Episode:
 
 def _rebased(base: Counters, last: Counters, current: Counters) -> Counters:
     """The base after the judge forgot a router and met it again: what it had counted is kept."""
-    if (
-        current.split_episodes >= last.split_episodes
-        and current.split_seconds >= last.split_seconds
-        and len(current.transitions) >= len(last.transitions)
-    ):
+    if current.split_episodes >= last.split_episodes and _total(current.transitions) >= _total(last.transitions):
         return base
     return _sum(base, last)
+
+
+def _total(counts: Mapping[str, int]) -> int:
+    return sum(counts.values())
 
 
 def _sum(base: Counters, current: Counters) -> Counters:

@@ -107,15 +107,16 @@ def snapshot(now: Judgement, sequence: int = 1, sniffers: tuple[Sniffer, ...] | 
 def instance(state: str = "master", since: float | None = None, daemon: str = "keepalived") -> Instance:
     """One VRRP instance by its daemon's account."""
     return Instance(
-        daemon,
-        "VI_1",
-        "10.9.0.0/24",
-        "ipv4",
-        51,
-        "eth0",
-        state,
-        since,
-        150,
-        {"master_transitions": 2, "adverts_sent": 40},
-        {"interval": 1},
+        daemon=daemon,
+        name="VI_1",
+        segment="10.9.0.0/24",
+        family="ipv4",
+        vrid=51,
+        interface="eth0",
+        state=state,
+        since=since,
+        priority=150,
+        held=1,
+        counters={"master_transitions": 2, "adverts_sent": 40},
+        errors={"interval": 1},
     )

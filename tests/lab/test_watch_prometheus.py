@@ -6,14 +6,17 @@ import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.lab.bench_of_hosts import Pair, command
-from vrrpwatch.lab import Host, Lab, Program, module_path
+from vrrpexporters.journal import read_episodes
+from vrrpwatch.lab import Frr, Host, Lab, Program, Watcher, frr_config, keepalived_config, module_path
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.needs("keepalived", "prometheus", "iproute2")]
 
@@ -43,6 +46,16 @@ def fetch(host: Host, port: int, path: str) -> bytes:
     if b" 200 " not in head.split(b"\r\n")[0]:
         raise OSError(head.decode("latin-1").splitlines()[0])
     return body
+
+
+def sample(host: Host, port: int, name: str, **labels: str) -> float | None:
+    """The first sample of that name with these labels; None while there is none."""
+    try:
+        body = fetch(host, port, "/metrics").decode()
+    except OSError:
+        return None
+    rows = [s for f in parse(body) for s in f.samples if s.name == name and labels.items() <= s.labels.items()]
+    return float(rows[0].value) if rows else None
 
 
 class Watched:
@@ -75,13 +88,7 @@ class Watched:
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample of /metrics."""
-        from prometheus_client.parser import text_string_to_metric_families as parse
-
-        for family in parse(self.get("/metrics").decode()):
-            for sample in family.samples:
-                if sample.name == name and labels.items() <= sample.labels.items():
-                    return float(sample.value)
-        return None
+        return sample(self.observer, self.port, name, **labels)
 
     def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
         self.lab.wait(condition, what, timeout)
@@ -182,8 +189,6 @@ def test_episodes_and_counters_survive_kill_9_and_a_running_split_is_not_counted
 
 
 def _episodes(journal: Path | None, cls: str) -> int:
-    from vrrpexporters.journal import read_episodes
-
     assert journal is not None
     return sum(row.episode.cls == cls for row in read_episodes(journal))
 
@@ -222,22 +227,46 @@ def test_keepalived_says_by_its_fifo_who_is_master(lab: Lab) -> None:
     words = command("-v", "watch", "-i", "eth0", "--listen", f"127.0.0.1:{port}", "--config", str(file))
     watch = pair.a.start(*words, log="watch", environment=module_path())
 
-    def value(name: str, **labels: str) -> float | None:
-        from prometheus_client.parser import text_string_to_metric_families as parse
-
-        try:
-            body = fetch(pair.a, port, "/metrics").decode()
-        except OSError:
-            return None
-        rows = [s for f in parse(body) for s in f.samples if s.name == name and labels.items() <= s.labels.items()]
-        return float(rows[0].value) if rows else None
-
+    value = partial(sample, pair.a, port)
     lab.wait(lambda: value("vrrpwatch_instance_state", state="master", daemon="keepalived") == 1, "master", 30)
     assert value("vrrpwatch_instance_addresses_held") == 1
     assert (value("vrrpwatch_instance_master_age_seconds") or -1) >= 0
-    assert value("vrrpwatch_group_masters", vrid="51") in (0, 1)
+    lab.wait(lambda: value("vrrpwatch_group_masters", vrid="51") == 1, "its own adverts on the wire", 30)
     pair.first.program.kill()
     lab.wait(lambda: value("vrrpwatch_instance_state", state="init", daemon="keepalived") == 1, "it to be gone", 30)
     assert value("vrrpwatch_instance_master_age_seconds") == -1
     assert value("vrrpwatch_instance_addresses_held") == 1  # kill -9 leaves the address behind
     watch.stop()
+
+
+@pytest.mark.needs("frr")
+def test_frr_says_by_vtysh_who_is_master(lab: Lab) -> None:
+    host = lab.host("frr", "10.9.5.1/24", lan=lab.lan("lan-frr"))
+    Frr(host, 7, frr_config(7, priority=150, vips=["10.9.5.100"]), ["10.9.5.100"])
+    port = free_port(host)
+    file = lab.write("frr.toml", '[frr]\nvtysh = "vtysh"\ninterval = 0.5\n')
+    words = command("-v", "watch", "-i", "eth0", "--listen", f"127.0.0.1:{port}", "--config", str(file))
+    host.start(*words, log="watch", environment=module_path())
+    lab.wait(lambda: sample(host, port, "vrrpwatch_instance_state", state="master", daemon="frr") == 1, "master", 60)
+    assert sample(host, port, "vrrpwatch_source_up", daemon="frr") == 1
+    labels = {"family": "ipv4", "vrid": "7", "segment": "10.9.5.0/24"}
+    assert (sample(host, port, "vrrpwatch_instance_adverts_sent_total", **labels) or 0) > 0
+    assert (sample(host, port, "vrrpwatch_instance_master_age_seconds", **labels) or -1) >= 0
+
+
+def test_our_speaker_says_in_its_state_file_who_is_master(lab: Lab) -> None:
+    host = lab.host("spk", "10.9.6.1/24", lan=lab.lan("lan-spk"))
+    speaker = Watcher(host, keepalived_config(8, 150, ["10.9.6.100/24"], interval=0.5, version=3))
+    port = free_port(host)
+    file = lab.write("speaker.toml", "[speaker]\n")
+    words = command("-v", "watch", "-i", "eth0", "--listen", f"127.0.0.1:{port}", "--config", str(file))
+    host.start(*words, log="watch", environment=module_path())
+    mine = partial(sample, host, port, "vrrpwatch_instance_state", daemon="vrrpwatch")
+    lab.wait(lambda: mine(state="master") == 1, "master", 60)
+    labels = {"family": "ipv4", "vrid": "8", "segment": "10.9.6.0/24"}
+    assert (sample(host, port, "vrrpwatch_instance_master_age_seconds", **labels) or -1) >= 0
+    assert sample(host, port, "vrrpwatch_instance_master_transitions_total", **labels) == 1
+    speaker.program.kill()
+    lab.wait(lambda: mine(state="init") == 1, "its state to be stale", 30)
+    assert sample(host, port, "vrrpwatch_instance_master_age_seconds", **labels) == -1
+    assert sample(host, port, "vrrpwatch_source_up", daemon="vrrpwatch") == 0
