@@ -128,7 +128,7 @@ class Adverts:
             masters.began(self.docket, book, component, claimant, now, overlapped, before)
         elif claimant.spoke == 2:
             masters.spoke(self.docket, book, component, claimant, now)
-        elif component.holder is None and not overlapped:
+        elif (component.holder is None or component.holder.since is None) and not overlapped:
             component.holder, component.holder_since = claimant, now
 
     def _meet(self, now: float, book: Book, component: Component, claimant: Claimant) -> bool:

@@ -6,7 +6,9 @@ hosts (a cloned machine). With one MAC (FRR's virtual one) two counters that int
 
 from __future__ import annotations
 
-from ..tally import Claimant
+from itertools import pairwise
+
+from ..tally import COPY_WINDOW, Claimant
 from .docket import Book, Docket
 
 
@@ -20,6 +22,9 @@ def split_clone(docket: Docket, book: Book, claimant: Claimant, now: float) -> C
         if m1 == m3 and m2 == m4 and m1 != m2:
             return _split(docket, book, claimant, now, by_mac=True)
     if claimant.ip.dont_fragment or claimant.ip.family != 4:
+        alone = len(book.claims()) == 1 and len(claimant.versions) == 1
+        if alone and len(recent) >= 6 and _twice_the_rate(recent[-6:], claimant.interval):
+            return _split(docket, book, claimant, now, by_mac=False)
         return None
     for count in (4, 6):
         last = recent[-count:]
@@ -32,6 +37,16 @@ def _paced(adverts: list[tuple[float, int | None, bytes]], interval: float) -> b
     """Whether every second advert keeps the interval: two speakers at their own rate, not one that bursts."""
     times = [t for t, _, _ in adverts]
     return all(0.5 * interval < b - a < 1.5 * interval for a, b in zip(times, times[2:], strict=False))
+
+
+def _twice_the_rate(adverts: list[tuple[float, int | None, bytes]], interval: float) -> bool:
+    """Whether two exact schedules interleave where neither MAC nor IP ID tells the two apart.
+
+    Not when anyone else speaks (answers to a rival come out of turn), nor for a master of two versions.
+    """
+    times = [t for t, _, _ in adverts]
+    own_pace = all(abs(b - a - interval) < 0.1 * interval for a, b in zip(times, times[2:], strict=False))
+    return own_pace and all(COPY_WINDOW < b - a < 0.97 * interval for a, b in pairwise(times))
 
 
 def _two_counters(adverts: list[tuple[float, int | None, bytes]]) -> bool:

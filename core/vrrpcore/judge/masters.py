@@ -48,6 +48,8 @@ def began(
         return
     if holder is claimant or overlapped:
         return  # the same one again; or a contention, which decides when it ends
+    if holder.live(now) and outranks(holder, claimant):
+        return  # it began within δ of its superior, and may not have heard of it: it will yield, or strike
     stalled = before == "lapsed" and returned_unbroken(claimant)
     if stalled and _revise_stall(book, component, claimant, now):
         _change(docket, book, component, claimant, now, None)
