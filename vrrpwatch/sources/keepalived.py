@@ -129,6 +129,7 @@ class KeepalivedState(Source):
         self._alive = False
         self._said.clear()
         self._rest = b""
+        self.close()  # keepalived removes the FIFO that it made: the next one is another file of the same name
 
     def _take(self, line: str) -> None:
         found = _LINE.match(line)
