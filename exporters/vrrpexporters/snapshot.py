@@ -85,9 +85,12 @@ def _in_window(episode: Episode, start: float) -> bool:
 
 def _recent(router: RouterVerdict, start: float) -> RouterVerdict:
     episodes = tuple(e for e in router.episodes if _in_window(e, start))
-    findings = [router.now, *(Finding(e.cls, e.cause) for e in episodes)]
     masters = tuple(m for m in router.masters if m.claim == "live" or m.last >= start)
-    worst = min(findings, key=lambda finding: RANK[finding.cls])
+    # At equal class confirmed before not, then the earliest; what is so now has an episode that says it better.
+    ranked = sorted(episodes, key=lambda e: (RANK[e.cls], e.confirmed is None, e.start))
+    worst = Finding(ranked[0].cls, ranked[0].cause) if ranked else router.now
+    if RANK[router.now.cls] < RANK[worst.cls]:
+        worst = router.now
     return replace(router, worst=worst, episodes=episodes, masters=masters)
 
 
