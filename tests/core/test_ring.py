@@ -23,7 +23,7 @@ from vrrpcore.records import Link, Record
 pytestmark = pytest.mark.root
 
 PROGRAM = encode(vrrp_filter())
-PATIENCE = 10.0  # seconds until a frame that was sent counts as lost
+PATIENCE = 30.0  # seconds until a frame that was sent counts as lost
 
 
 @dataclass
@@ -49,7 +49,8 @@ def bench() -> Iterator[Bench]:
         yield Bench(sender, indexes)
 
 
-def ring(bench: Bench, blocks: int = 4) -> wires.RingSocket:
+def ring(bench: Bench, blocks: int = wires.BLOCK_COUNTS[0]) -> wires.RingSocket:
+    """A block is handed over every RETIRE_MS, full or not: a stalled test needs many of them."""
     return wires.RingSocket(bench.indexes["out"], PROGRAM, blocks)
 
 
@@ -108,6 +109,13 @@ def test_every_kind_and_every_stack_of_tags_arrives_as_sent(
 def test_ring_and_recvmsg_give_the_same_records(bench: Bench) -> None:
     one, other = ring(bench), message(bench)
     try:
+        # SO_TIMESTAMPNS switches the stamping of arriving frames on by a kernel worker, a moment later; until then
+        # recvmsg gives the time of the call. The ring stamps by itself.
+        deadline = time.monotonic() + PATIENCE
+        apart = 1.0
+        while apart > 1e-6 and time.monotonic() < deadline:
+            bench.sent(adverts(1))
+            apart = abs(gather(one, bench.links, 1)[0].time - gather(other, bench.links, 1)[0].time)
         begun = time.time()
         bench.sent([*adverts(500), OURS["garp"]((100, 200)), OURS["mld2"]((9,))])
         ours, theirs = gather(one, bench.links, 502), gather(other, bench.links, 502)
@@ -124,52 +132,40 @@ def test_ring_and_recvmsg_give_the_same_records(bench: Bench) -> None:
     assert begun - 0.001 <= times[0] <= times[-1] <= ended + 0.001
 
 
-def test_a_ring_goes_round_without_loss_or_repetition(bench: Bench) -> None:
-    sock = ring(bench)
+def test_a_ring_goes_round_and_what_was_received_stays(bench: Bench) -> None:
+    """Each turn takes one block at least, so the ring is gone round several times and written over."""
+    sock = ring(bench, blocks := 16)
     try:
-        seen: list[int] = []
-        for turn in range(20):  # 20 × 1,000 frames of 144 octets each: some three times the ring of 1 MiB
-            bench.sent(adverts(1000, 1 + 1000 * turn))
-            records = gather(sock, bench.links, 1000)
-            seen += [int.from_bytes(record.frame[18:20], "big") for record in records]
+        records: list[Record] = []
+        for turn in range(4 * blocks):
+            bench.sent(adverts(50, 1 + 50 * turn))
+            records += gather(sock, bench.links, 50)
         dropped = sock.dropped()
     finally:
         sock.close()
-    assert seen == list(range(1, 20_001))
     assert dropped == 0
-
-
-def test_what_was_received_stays_when_the_ring_is_written_over(bench: Bench) -> None:
-    sock = ring(bench)
-    try:
-        bench.sent(adverts(100))
-        kept = gather(sock, bench.links, 100)
-        before = [bytes(record.frame) for record in kept]
-        for _ in range(4):
-            bench.sent([OURS["garp"](())] * 3000)
-            gather(sock, bench.links, 3000)
-    finally:
-        sock.close()
-    assert [record.frame for record in kept] == before == adverts(100)
+    assert [record.frame for record in records] == adverts(4 * blocks * 50)
 
 
 @BOTH
 def test_what_did_not_fit_is_counted_once(bench: Bench, make: Callable[[Bench], wires.PacketSocket]) -> None:
-    sock = make(bench)
+    small = make is ring
+    sock = ring(bench, blocks=4) if small else make(bench)
+    many = 10_000 if small else 40_000  # more than the 1 MiB of such a ring or the socket's buffer holds
     try:
         assert sock.dropped() == 0
-        bench.sent(adverts(100_000))  # more than either buffer holds
+        bench.sent(adverts(many))
         lost = 0
         received = 0
         deadline = time.monotonic() + PATIENCE
-        while received + lost < 100_000 and time.monotonic() < deadline:
+        while received + lost < many and time.monotonic() < deadline:
             received += len(gather(sock, bench.links, 1))
             lost = sock.dropped()
         again = sock.dropped()
     finally:
         sock.close()
     assert lost > 0
-    assert received + lost == 100_000
+    assert received + lost == many
     assert again == lost  # PACKET_STATISTICS starts again at each read; we add up
 
 
@@ -215,7 +211,7 @@ def test_an_interface_of_no_interest_is_passed_over(bench: Bench, make: Callable
 @BOTH
 def test_nothing_passes_before_the_filter_is_there(bench: Bench, make: Callable[[Bench], wires.PacketSocket]) -> None:
     """A socket that was bound first, and filtered then, would hold foreign frames from between."""
-    for _ in range(20):
+    for _ in range(6):
         bench.sent([FOREIGN["tcp"](())] * 20)
         sock = make(bench)
         try:
