@@ -7,18 +7,24 @@ import logging
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 if TYPE_CHECKING:
     from vrrpcore.verdict import Judgement
 
+BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 Output = Literal["plugin", "text", "json", "html"]
 
 
 def answer(text: str) -> None:
     """Write to stdout and see it through: a full disk or a closed pipe must not look like success."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the interpreter would complain about the lost output once more at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 def remark(text: str) -> None:
@@ -71,8 +77,19 @@ class _JsonLines(logging.Formatter):
         return json.dumps(row, default=str)
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass  # there is nobody left to tell
+
+
 def set_up_logging(level: int, form: str) -> None:
     """Send the log to stderr, as lines of text or JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

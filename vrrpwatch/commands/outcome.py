@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -16,7 +15,6 @@ FAILURE: Final = 1
 USAGE: Final = 2
 UNKNOWN: Final = 3
 INTERRUPTED: Final = 130  # 128 + SIGINT
-BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 
 
 def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
@@ -30,10 +28,6 @@ def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
         say(str(error))
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # the interpreter would complain about the lost output once more at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
     except OSError as error:
         say(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         code = UNKNOWN if plugin else FAILURE
@@ -77,4 +71,4 @@ def say(text: str) -> None:
     if logging.getLogger().handlers:
         logging.getLogger("vrrpwatch").error(line)
     else:
-        sys.stderr.write(f"vrrpwatch: error: {line}\n")
+        sys.stderr.write(f"vrrpwatch: error: {line}\n")  # bad usage of the options that set the log up
