@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -119,10 +119,12 @@ class CaptureFile:
         self.position += len(data)
         return data
 
-    def batches(self) -> Iterator[list[Record]]:
-        """Records in lists, one for each block read."""
+    def batches(self, prepare: Callable[[CaptureFile], None] | None = None) -> Iterator[list[Record]]:
+        """Records in lists, one for each block read; `prepare` is called as soon as the format is known."""
         try:
             for block in self.blocks():
+                if prepare is not None and self.decoder.inner is None:
+                    block = self._open_format(block, prepare)
                 yield self.decoder.feed(block)
             yield self.decoder.finish()
         except SourceError as error:
@@ -130,6 +132,13 @@ class CaptureFile:
             raise SourceError(text if text.startswith(f"{self.path}:") else f"{self.path}: {text}") from None
         finally:
             self.close()
+
+    def _open_format(self, block: bytes, prepare: Callable[[CaptureFile], None]) -> bytes:
+        """Feed no more than a file header, so that `prepare` comes before the first record; what is left of `block`."""
+        self.decoder.feed(block[:24])
+        if self.decoder.inner is not None:
+            prepare(self)
+        return block[24:]
 
     def __iter__(self) -> Iterator[Record]:
         for batch in self.batches():

@@ -22,6 +22,7 @@ raises SourceError.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from struct import Struct
 from typing import Final, Protocol
 
@@ -183,6 +184,8 @@ class PcapDecoder:
             counters.note(self.problem)
         self.link = Link("capture", segment or "capture", self.linktype)
         self.header = Struct(self.order + "IIII")
+        #: Works off ordinary records itself, in bulk: (decoder, octets, from, to, records before) -> offset reached.
+        self.quick: Callable[[PcapDecoder, bytes, int, int, list[Record]], int] | None = None
         self.last: float | None = None
         self.offset = 0  # of the first octet that the next feed looks at, for notes
         self._buffer = Buffer()
@@ -227,6 +230,10 @@ class PcapDecoder:
         self._skip -= pos
         unpack = self.header.unpack_from
         while pos + 16 <= end:
+            if self.quick is not None and not self._lost and not self.problem:
+                pos = self.quick(self, buf, pos, end, out)
+                if pos + 16 > end:
+                    break
             if self._lost:
                 pos, found = self._resynchronise(buf, pos, end, final)
                 if not found:
