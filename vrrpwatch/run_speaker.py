@@ -57,6 +57,8 @@ class RunOptions:
 
 def run(options: RunOptions) -> int:
     """Run until told to stop; the exit code."""
+    if log.getEffectiveLevel() == logging.WARNING:  # neither -v nor -q: a daemon tells of its changes of state
+        log.setLevel(logging.INFO)
     settings, findings = load(options)
     report_findings(findings)
     if options.test:
@@ -201,7 +203,7 @@ class Supervisor:
             elif kind == "note":
                 log.warning("%s", value)
                 self._notes = [*self._notes, value] if value not in self._notes else self._notes
-            elif kind == "changed":
+            elif kind in ("changed", "reloaded"):
                 self._dirty = True
 
     # -- signals --

@@ -10,7 +10,7 @@ from vrrpcore.links.addresses import render_address
 from vrrpcore.links.filters import install_filter, remove_filter
 from vrrpcore.links.interfaces import Address, Interface, Interfaces
 from vrrpcore.links.requests import Requests
-from vrrpcore.links.routes import render_route, render_rule
+from vrrpcore.links.routes import number_rules, render_route, render_rule
 from vrrpcore.links.sysctls import Sysctls
 from vrrpcore.links.vmacs import create_vmac, remove_link
 
@@ -22,6 +22,7 @@ __all__ = [
     "Sysctls",
     "create_vmac",
     "install_filter",
+    "number_rules",
     "remove_filter",
     "remove_link",
     "render_address",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,13 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError
-from vrrpcore.settings import Nexthop, Route, Rule
+from vrrpcore.settings import Nexthop, Route, Rule, Settings
 
 _KEEPALIVED_PROTOCOL: Final = 18  # RTPROT_KEEPALIVED
 _TABLES: Final = {"": 254, "main": 254, "local": 255, "default": 253, "unspec": 0}
 _ADD, _DELETE = 0x5 | 0x400 | 0x100, 0x5  # request, ack, create, replace
 _ONLINK: Final = 4
+_FIRST_RULE: Final = 16384
 
 
 def table_number(
@@ -100,6 +102,26 @@ def _number(word: str, names: dict[str, int], default: int) -> int:
     return int(word) if word.isdigit() else int(names.get(word, default))
 
 
+def number_rules(settings: Settings) -> Settings:
+    """Give rules without a preference keepalived's: 16384 and downwards by family, static ones first."""
+    following = {4: _FIRST_RULE, 6: _FIRST_RULE}
+
+    def numbered(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        found = []
+        for rule in rules:
+            if rule.priority is None:
+                rule, following[rule.family] = (
+                    replace(rule, priority=following[rule.family]),
+                    following[rule.family] - 1,
+                )
+            found.append(rule)
+        return tuple(found)
+
+    static = numbered(settings.rules)
+    instances = tuple(replace(each, rules=numbered(each.rules)) if each.rules else each for each in settings.instances)
+    return replace(settings, rules=static, instances=instances)
+
+
 def render_rule(rule: Rule, *, add: bool) -> bytes:
     """The request for one policy rule."""
     actions = {"table": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
@@ -110,6 +132,8 @@ def render_rule(rule: Rule, *, add: bool) -> bytes:
     message["table"] = table if table < 256 else 0
     message["flags"] = 2 if rule.invert else 0  # FIB_RULE_INVERT
     attributes: list[tuple[str, Any]] = [("FRA_TABLE", table)] if table else []
+    if add:
+        attributes.append(("FRA_PROTOCOL", _KEEPALIVED_PROTOCOL))
     for name, network, field in (("FRA_SRC", rule.source, "src_len"), ("FRA_DST", rule.destination, "dst_len")):
         if network is not None:
             message[field] = network[1]

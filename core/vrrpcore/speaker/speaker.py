@@ -17,6 +17,7 @@ from typing import Final
 
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError, VrrpwatchError
+from vrrpcore.links import number_rules
 from vrrpcore.machine import Announce, State, remark
 from vrrpcore.settings import Instance, Settings
 from vrrpcore.speaker.announce import Pacer
@@ -40,7 +41,7 @@ class Speaker:
     """The active speaker of one configuration. `open`, `start`, then `run` until `stop` was called, `close`."""
 
     def __init__(self, settings: Settings, report: Report) -> None:
-        self.settings = settings
+        self.settings = number_rules(settings)
         self.routers: dict[str, VirtualRouter] = {}
         self.journal = Journal(report)
         self.stopping = False
@@ -282,7 +283,7 @@ class Speaker:
     def reload(self, settings: Settings) -> None:
         """Take over a new configuration: what may stay stays (a master stays master), the rest stops or starts."""
         now = time.monotonic()
-        self.settings = settings
+        self.settings = settings = number_rules(settings)
         self._make_pacers()
         wanted = {each.name: each for each in settings.instances}
         for router in list(self.routers.values()):
@@ -322,6 +323,7 @@ class Speaker:
             self.performer.perform(router, (Announce("master"),), now)
         self.hosting.interfaces.read()
         self.host_watch.examine(router, now)
+        self.journal.report("row", router.row(wall_offset()))
 
     # -- what is published --
 

@@ -1,0 +1,297 @@
+"""What our speaker does to its own host: addresses, faults, reload, death of its processes, capabilities, filters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.lab.speaker_lab import Capture
+from vrrpcore.addresses import VRRP_GROUP4, pack
+from vrrpcore.frames import ipv4_packet
+from vrrpcore.packet import PROTOCOL, Advertisement, build
+from vrrpcore.speaker import state
+from vrrpcore.vrrpsockets import Sender
+from vrrpwatch.lab import Host, Keepalived, Lab, Recorder, Watcher, keepalived_config, module_path
+from vrrpwatch.lab.processes import descendants
+
+pytestmark = [pytest.mark.root, pytest.mark.live]
+VIP = "10.9.0.100"
+RunAll = Callable[..., Watcher]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab("speaker-host") as made:
+        a = made.host("a", "10.9.0.1/24", "fd00:9::1/64", mac="02:00:00:00:00:01")
+        made.join(a, made.lan("lan1"), "10.8.0.1/24")
+        made.host("b", "10.9.0.2/24", "fd00:9::2/64", mac="02:00:00:00:00:02")
+        yield made
+
+
+@pytest.fixture
+def a(lab: Lab) -> Host:
+    return lab.hosts["a"]
+
+
+@pytest.fixture
+def b(lab: Lab) -> Host:
+    return lab.hosts["b"]
+
+
+@pytest.fixture
+def start(a: Host) -> Iterator[RunAll]:
+    """Start our speaker on `a`; whatever is left of it ends with the test."""
+    running: list[Watcher] = []
+
+    def begin(text: str, wait: str = "Entering MASTER STATE") -> Watcher:
+        running.append(Watcher(a, text))
+        if wait:
+            running[-1].program.wait_for(wait)
+        return running[-1]
+
+    yield begin
+    for each in running:
+        each.stop()
+
+
+def conf(*extra: str, priority: int = 254, vips: tuple[str, ...] = (f"{VIP}/24",), **changes: object) -> str:
+    return keepalived_config(51, priority, vips, interval=0.2, version=3, extra=extra, **changes)  # type: ignore[arg-type]
+
+
+def settled(host: Host, condition: Callable[[], object], what: str) -> None:
+    host.lab.wait(condition, what, 10.0)
+
+
+def listing(host: Host) -> list[str]:
+    """Addresses and routes of the host as `ip` shows them, without lifetimes and indexes."""
+    rows = []
+    for command in (("-o", "addr"), ("-o", "route"), ("-o", "-6", "route"), ("rule",), ("route", "show", "table", "7")):
+        for line in host.run("ip", *command, check=False).stdout.splitlines():
+            words = line.split("\\")[0].split()
+            rows.append(" ".join(words[1:] if command == ("-o", "addr") else words))
+    return sorted(row for row in rows if "fe80" not in row)
+
+
+FORMS = """
+static_ipaddress {
+    10.9.0.77/24 dev eth0 label eth0:st
+}
+static_routes {
+    192.0.2.0/24 via 10.9.0.2 dev eth0
+}
+vrrp_instance VI_1 {
+    state BACKUP
+    version 3
+    interface eth0
+    virtual_router_id 51
+    priority 254
+    advert_int 0.2
+    virtual_ipaddress {
+        10.9.0.100/24 dev eth0 label eth0:vip
+        10.9.0.101/32 scope link
+        10.8.0.102/24 dev eth1
+        10.9.0.103/24 brd 10.9.0.255
+        10.9.0.104
+    }
+    virtual_ipaddress_excluded {
+        10.9.0.110/24
+        fd00:9::110/64
+    }
+    virtual_routes {
+        198.51.100.0/24 via 10.9.0.2 dev eth0
+        203.0.113.0/24 via 10.9.0.2 dev eth0 table 7 metric 5
+        blackhole 192.0.2.128/25
+    }
+    virtual_rules {
+        from 10.9.0.100 table 7
+    }
+}
+"""
+
+
+@pytest.mark.needs("keepalived", "iproute2")
+def test_the_same_file_gives_the_same_addresses_routes_and_rules_as_keepalived(a: Host, start: RunAll) -> None:
+    before = listing(a)
+    peer = Keepalived(a, FORMS)
+    peer.wait_state("MASTER")
+    settled(a, lambda: "10.9.0.110" in a.addresses(), "the last address of keepalived")
+    time.sleep(0.3)
+    expected = listing(a)
+    peer.stop()
+    ours = start(FORMS)
+    settled(a, lambda: "10.9.0.110" in a.addresses(), "our last address")
+    time.sleep(0.3)
+    assert [row.replace("proto 18", "proto keepalived") for row in listing(a)] == [
+        row.replace("proto 18", "proto keepalived") for row in expected
+    ]
+    ours.stop()
+    assert listing(a) == before
+
+
+def test_a_lost_carrier_is_a_fault_and_its_return_ends_it(a: Host, start: RunAll) -> None:
+    ours = start(conf())
+    a.set_link(up=False)
+    ours.program.wait_for("Entering FAULT STATE")
+    assert VIP not in a.addresses()
+    time.sleep(1.3)
+    a.set_link(up=True)
+    end = ours.program.wait_for("Entering FAULT STATE")
+    ours.program.wait_for("Entering MASTER STATE", after=end)
+    assert VIP in a.addresses()
+    a.add_address("fd00:9::1/64")  # the kernel took it with the link
+
+
+def test_an_address_taken_off_from_outside_is_put_back_and_announced(
+    lab: Lab, a: Host, b: Host, start: RunAll, tmp_path: Path
+) -> None:
+    capture = Capture(tmp_path / "back.pcap")
+    ours = start(conf())
+    with Recorder(b, capture.path):
+        begun = time.time()
+        a.remove_address(f"{VIP}/24")
+        ours.program.wait_for("was removed from outside")
+        settled(a, lambda: VIP in a.addresses(), "the address to come back")
+        time.sleep(0.2)
+    capture.load()
+    assert len(capture.announcements(VIP, begun)) >= 5
+    assert "Entering BACKUP STATE\n" not in ours.program.text()
+
+
+def test_a_reload_keeps_the_master_and_takes_new_numbers(a: Host, b: Host, start: RunAll, tmp_path: Path) -> None:
+    capture = Capture(tmp_path / "reload.pcap")
+    second = keepalived_config(52, 254, ["10.9.0.152/24"], name="VI_2", interval=0.2, version=3).split("}\n", 1)[1]
+    ours = start(conf() + second, r"\(VI_2\) Entering MASTER")
+    with Recorder(b, capture.path):
+        time.sleep(0.5)
+        ours.config.write_text(conf(priority=77, vips=(f"{VIP}/24", "10.9.0.105/24")))
+        ours.program.process.send_signal(signal.SIGHUP)
+        settled(a, lambda: "10.9.0.105" in a.addresses(), "the new address")
+        settled(a, lambda: "10.9.0.152" not in a.addresses(), "the removed instance's address to go")
+        time.sleep(0.6)
+    capture.load()
+    adverts = capture.adverts(51)
+    assert {priority for _, _, priority in adverts} == {254, 77}
+    assert max(new[0] - old[0] for old, new in pairwise(adverts)) < 0.4
+    assert capture.adverts(52)[-1][2] == 0
+    assert VIP in a.addresses()
+    rows = state.read(f"/proc/{ours.program.pid}/root/run/vrrpwatch/speaker.json")["instances"]
+    assert [(row["name"], row["state"], row["priority"]) for row in rows] == [("VI_1", "master", 77)]
+
+
+def test_a_reload_with_errors_is_refused_as_a_whole(a: Host, start: RunAll) -> None:
+    ours = start(conf())
+    ours.config.write_text(conf("priority 300", "nonsense 5"))
+    ours.program.process.send_signal(signal.SIGHUP)
+    ours.program.wait_for("the old configuration stays in force")
+    assert VIP in a.addresses()
+
+
+def test_a_killed_timekeeper_is_replaced_and_leaves_no_address(a: Host, start: RunAll) -> None:
+    ours = start(conf())
+    os.kill(descendants(ours.program.pid)[-1], signal.SIGKILL)
+    end = ours.program.wait_for("is started again")
+    ours.program.wait_for("left behind by a predecessor", after=0)
+    ours.program.wait_for("Entering MASTER STATE", after=end)
+    assert a.addresses().count(VIP) == 1
+
+
+def test_when_the_supervisor_is_killed_the_timekeeper_releases_everything(
+    a: Host, b: Host, start: RunAll, tmp_path: Path
+) -> None:
+    capture = Capture(tmp_path / "orphan.pcap")
+    ours = start(conf())
+    child = descendants(ours.program.pid)[-1]
+    with Recorder(b, capture.path):
+        os.kill(ours.program.pid, signal.SIGKILL)
+        settled(a, lambda: VIP not in a.addresses(), "the address to go")
+        settled(a, lambda: not Path(f"/proc/{child}").exists(), "the orphan to end")
+        time.sleep(0.2)
+    capture.load()
+    assert capture.adverts(51)[-1][2] == 0
+
+
+def test_errors_list_every_finding_and_touch_nothing(a: Host, start: RunAll) -> None:
+    before = listing(a)
+    ours = start(conf("priority 300", "nonsense 5").replace("eth0", "eth7"), wait="")
+    assert ours.program.process.wait(10) == 2
+    text = ours.program.text()
+    assert "300" in text
+    assert "nonsense" in text
+    assert "eth7 of vrrp_instance VI_1 does not exist" in text
+    assert listing(a) == before
+
+
+def reaches(host: Host, address: str) -> bool:
+    """Whether the address answers a TCP segment (by refusing it)."""
+    with host.entered(), socket.socket() as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect((address, 9))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("accept", [True, False])
+def test_no_accept_lets_nothing_but_resolution_reach_the_address(a: Host, b: Host, start: RunAll, accept: bool) -> None:
+    vips = (f"{VIP}/24",)
+    start(conf("accept" if accept else "no_accept", vips=vips))
+    b.run("ip", "neigh", "flush", "all", check=False)
+    assert reaches(b, VIP) is accept
+    assert "02:00:00:00:00:01" in b.run("ip", "neigh", "show", VIP).stdout
+
+
+def test_a_virtual_mac_answers_alone_and_the_kernel_is_left_as_it_was(a: Host, b: Host, start: RunAll) -> None:
+    before = a.sysctl("net/ipv4/conf/eth0/arp_ignore")
+    ours = start(conf("use_vmac"))
+    b.run("ip", "neigh", "flush", "all", check=False)
+    assert reaches(b, VIP)
+    assert "00:00:5e:00:01:33" in b.run("ip", "neigh", "show", VIP).stdout
+    ours.stop()
+    assert a.sysctl("net/ipv4/conf/eth0/arp_ignore") == before
+    assert "vrrp.51" not in a.run("ip", "link").stdout
+
+
+def test_two_capabilities_are_enough_and_what_is_missing_is_said(a: Host) -> None:
+    config = a.lab.write("caps.conf", conf())
+    program = a.start(
+        *("setpriv", "--bounding-set=-all,+net_raw,+net_admin", "--inh-caps=-all", "--no-new-privs"),
+        *(sys.executable, "-m", "vrrpwatch", "run", "-f", str(config)),
+        log="caps",
+        environment=module_path(),
+    )
+    program.wait_for("Entering MASTER STATE")
+    assert "SCHED_FIFO is not permitted" in program.text()
+    assert VIP in a.addresses()
+    assert program.stop() == 0
+    assert VIP not in a.addresses()
+
+
+def test_adverts_that_we_refuse_do_not_slow_ours(a: Host, b: Host, start: RunAll, tmp_path: Path) -> None:
+    """keepalived restarts its timer on every received packet of the VRID; a rejected faster peer silences it."""
+    capture = Capture(tmp_path / "refused.pcap")
+    ours = start(conf())
+    with b.entered():
+        sender = Sender("eth0", b.index("eth0"), 4)
+    message = build(Advertisement(2, 51, 200, (pack(VIP),), 1.0), pack("10.9.0.2"), VRRP_GROUP4)
+    packet = ipv4_packet(pack("10.9.0.2"), VRRP_GROUP4, PROTOCOL, message)
+    with Recorder(b, capture.path):
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:
+            sender.send(packet, VRRP_GROUP4)
+            time.sleep(0.05)
+    sender.close()
+    capture.load()
+    assert 9 <= len(capture.adverts(51, source="10.9.0.1")) <= 11
+    assert "refused an advert from 10.9.0.2: version" in ours.program.text()
+    assert ours.program.text().count("refused an advert") == 1
