@@ -129,6 +129,7 @@ class Courier(ABC):
         if refused and self._failures >= REFUSALS and letters and letters[0] not in old:
             old.append(letters[0])
             self._failures = 0
+            self._wake.set()  # the next one may be to its liking
         if old:
             log.error("%s was not told of %d events, which are given up", self.name, len(old))
             for _ in old:

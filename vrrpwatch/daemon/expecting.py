@@ -71,5 +71,7 @@ class Expectations:
             self._over.append((mark[0], ended))
 
     def _with_past(self, row: RouterVerdict) -> RouterVerdict:
-        past = tuple(episode for key, episode in self._over if key == key_of(row))
+        # One that was missed on any segment ("") has come back on this one.
+        ours = (key_of(row), ("", row.family, row.vrid))
+        past = tuple(episode for key, episode in self._over if key in ours)
         return replace(row, episodes=(*past, *row.episodes)) if past else row
