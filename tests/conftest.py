@@ -20,7 +20,7 @@ import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests.support import SEARCH_PATH, Inconclusive, missing
+from tests.support import SEARCH_PATH, Inconclusive, missing, root_problem
 
 REPEATS: Final = 2
 # A busy machine is no defect of the code: no deadline per example, no complaint about slow generation.
@@ -40,8 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, each time with the reason."""
-    if item.get_closest_marker("root") and os.geteuid() != 0:
-        pytest.skip("needs root")
+    if item.get_closest_marker("root") and (problem := root_problem()):
+        pytest.skip(problem)
     names = tuple(name for marker in item.iter_markers("needs") for name in marker.args)
     if lacking := missing(names):
         pytest.skip(f"needs the Debian package {', '.join(lacking)}")

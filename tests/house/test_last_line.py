@@ -53,10 +53,10 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(suite: Path, source: str) -> tuple[int, list[str]]:
+def run(suite: Path, source: str, *under: str) -> tuple[int, list[str]]:
     (suite / "tests" / "test_it.py").write_text(source)
     environment = os.environ | {"TMPDIR": str(suite)}  # its own lab lock: this run may hold the real one
-    command = [sys.executable, "-P", "-m", "pytest"]
+    command = [*under, sys.executable, "-P", "-m", "pytest"]
     result = subprocess.run(command, cwd=suite, env=environment, capture_output=True, text=True, timeout=120)
     return result.returncode, result.stdout.splitlines()
 
@@ -84,3 +84,11 @@ def test_a_file_that_cannot_be_imported_is_a_failure(suite: Path) -> None:
 def test_a_need_that_no_list_names_is_a_failure_not_a_skip(suite: Path) -> None:
     code, lines = run(suite, "import pytest\n@pytest.mark.needs('misspelt')\ndef test_one(): pass\n")
     assert (code, lines[-1]) == (1, "0 passed, 1 failed, 0 skipped")
+
+
+@pytest.mark.root
+def test_a_root_without_the_capabilities_skips_and_says_which(suite: Path) -> None:
+    source = "import pytest\n@pytest.mark.root\ndef test_one(): pass\n"
+    code, lines = run(suite, source, "setpriv", "--bounding-set=-sys_admin")
+    assert (code, lines[-1]) == (0, "0 passed, 0 failed, 1 skipped")
+    assert any("needs root with CAP_SYS_ADMIN, which this root lacks" in line for line in lines)
