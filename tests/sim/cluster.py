@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf
 from random import Random
 
@@ -295,7 +296,7 @@ class Cluster(Wire):
         """Every stretch of time in which two hosts held the addresses."""
         spans: list[Span] = []
         rows = [*self.holding, (self.now, ())]
-        for (begin, hosts), (end, _) in zip(rows, rows[1:], strict=False):
+        for (begin, hosts), (end, _) in pairwise(rows):
             if len(hosts) < 2:
                 continue
             if spans and spans[-1].end == begin:

@@ -25,6 +25,8 @@ class Lock:
     y_adverts: int = 0
     answered: int = 0
     heard_from: int = 0  # the number of y's advert that x was first seen to hear: 0 = none
+    heard_last: int = 0  # the newest such
+    heard: int = 0  # how many of them
     inside: int = 0  # adverts of x between 5 ms and adv − tol after one of y
     x_adverts: int = 0
     skipped: bool = False  # one of them left out turns without losing an IP ID
@@ -35,9 +37,9 @@ class Lock:
     @property
     def pattern(self) -> str:
         """R: x hears y and answers. S: they hear and reject each other. C: neither shows."""
-        # Adverts in phase look like answers. x hears y where it announced, or spoke before its turn: from early on,
-        # for at the end of an overlap the healed path makes it answer as well.
-        early = 0 < self.heard_from * 2 <= self.y_adverts + 1
+        # Adverts in phase look like answers. x hears y where it announced, or spoke before its turn: at y's first
+        # adverts or at many of them. Once in between is its own second burst, once at the end the healed path.
+        early = 0 < self.heard_from <= 2 or self.heard >= 3
         if early and self.answered * 2 >= self.y_adverts:
             return "R"
         if self.skipped and self.inside == 0:
@@ -137,8 +139,11 @@ class Contention:
             self._heard_y()
 
     def _heard_y(self) -> None:
-        if not self.lock.heard_from:
-            self.lock.heard_from = self.lock.y_adverts
+        lock = self.lock
+        lock.heard_from = lock.heard_from or lock.y_adverts
+        if lock.heard_last != lock.y_adverts:
+            lock.heard_last = lock.y_adverts
+            lock.heard += 1
 
     def proves(self, now: float) -> bool:
         """Whether y's advert at `now` is strike 2: it has ignored two different adverts of x."""
