@@ -114,6 +114,11 @@ class InstanceBinder:
     def _at(self, draft: _Draft, name: str, code: str, message: str, fix: str, exit_code: int = 5) -> None:
         self._binder.warn(draft.block.line(name), code, message, fix, exit_code=exit_code)
 
+    def _at_end(self, draft: _Draft, name: str, code: str, message: str, fix: str) -> None:
+        """As `_at`, of something that keepalived notices only at the block's end: the range reaches there."""
+        line, end = draft.block.line(name), self._node.end_line
+        self._binder.tell(line, Severity.WARNING, code, message, fix, end_line=end)
+
     # -- lines in their order ------------------------------------------------------------------------------------
 
     def _special(self, block: Block, entry: Entry) -> bool:
@@ -506,7 +511,7 @@ class InstanceBinder:
                 exit_code=5,
             )  # fmt: skip
         if block.has("unicast_ttl") and not draft.peers:
-            self._at(draft, "unicast_ttl", "no-effect", "unicast_ttl without unicast peers is ignored", "remove it")
+            self._at_end(draft, "unicast_ttl", "no-effect", "unicast_ttl without unicast peers is ignored", "remove it")
         if draft.group is not None and draft.peers:
             self._at(draft, "group", "no-effect", "mcast_dst_ip has no effect with unicast peers", "remove it")
         if draft.source is not None:
@@ -646,7 +651,7 @@ class InstanceBinder:
                 mac = None
             xmit = block.has("vmac_xmit_base")
             if draft.peers and not xmit:
-                self._at(
+                self._at_end(
                     draft,
                     "vmac",
                     "vmac-unicast",

@@ -19,7 +19,7 @@ from vrrpcore.settings import (
     VirtualServerGroupEntry,
 )
 from vrrpwatch.keepalived_conf import values
-from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
+from vrrpwatch.keepalived_conf.bind import Binder, Block, Entry, origin
 from vrrpwatch.keepalived_conf.bind_host import lost_arguments, user_exists
 from vrrpwatch.keepalived_conf.findings import Severity
 from vrrpwatch.keepalived_conf.shapes import Endpoint
@@ -136,10 +136,26 @@ class ServerBinder:
         if endpoint is not None and node.parameters:
             for word in node.parameters[:2]:
                 self._binder.check_template(node.line, word)
-        block = self._binder.read(node)
+        block = self._binder.read(node, self._scheduler_flag)
         self._name = " ".join(word.text for word in node.parameters[:2])
         server = self._server(block, endpoint or Endpoint())
         return server if endpoint is not None else None
+
+    def _scheduler_flag(self, block: Block, entry: Entry) -> bool:
+        """Flags of source and Maglev hashing count only after that scheduler is named."""
+        name = entry.keyword.name
+        if name != "hashed" and not name.startswith(("sh-", "mh-")):
+            return False
+        scheduler = block.get("scheduler", "")
+        if scheduler not in ("sh", "mh"):
+            self._binder.error(
+                entry.line,
+                "no-effect",
+                f"{name} goes with lb_algo sh or mh, named before it; it is ignored",
+                "name the scheduler first",
+            )
+            return True
+        return not name.startswith(f"{scheduler}-")
 
     def _whole(self, code: str, message: str, fix: str, severity: Severity = Severity.WARNING) -> None:
         self._binder.tell(
@@ -295,6 +311,16 @@ class ServerBinder:
         for word in node.parameters[:2]:
             self._binder.check_template(node.line, word)
         forwarding: Forwarding = block.get("forwarding", outer.get("forwarding", Forwarding()))
+        if self._other_family(endpoint, forwarding):
+            self._binder.tell(
+                node.line,
+                Severity.ERROR,
+                "address-family",
+                f"{text(endpoint.address)} is of the other address family; only TUN can cross, the server is skipped",
+                "use one family",
+                end_line=node.end_line,
+            )
+            return None
         port = self._port(node, endpoint, forwarding)
         if not checkers:
             self._binder.note(
@@ -314,6 +340,13 @@ class ServerBinder:
             origin=origin(node.line),
         )  # fmt: skip
 
+    def _other_family(self, endpoint: Endpoint, forwarding: Forwarding) -> bool:
+        """Whether virtual and real server differ in family where they may not."""
+        words = self._node.parameters
+        if not words or forwarding.method == "TUN" or words[0].text in ("group", "fwmark"):
+            return False
+        return (":" in words[0].text) != (len(endpoint.address or b"") == 16)
+
     def _port(self, node: Node, endpoint: Endpoint, forwarding: Forwarding) -> int:
         """Without NAT the ports of both sides are the same."""
         words = self._node.parameters
@@ -332,7 +365,9 @@ class ServerBinder:
         kind = node.line.head
         block = self._binder.read(node)
         urls = tuple(self._url(child) for child in block.children("url"))
-        if kind in ("HTTP_GET", "SSL_GET") and not urls:
+        for child in block.children("host"):
+            self._binder.read(child)
+        if kind in ("HTTP_GET", "SSL_GET") and not any(url.path for url in urls):
             self._binder.tell(
                 node.line,
                 Severity.ERROR,

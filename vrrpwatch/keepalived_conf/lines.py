@@ -276,9 +276,23 @@ class LineReader:
                     'close the quotation with "',
                     5,
                 )
+            if "\\#" in raw or "\\!" in raw:
+                text = self._escaped(text)
             if text:
                 return _Text(text, len(raw) - len(raw.lstrip(" \t")) + 1, True)
         return None
+
+    def _escaped(self, text: str) -> str:
+        """An escaped comment sign outlives the first reading only: keepalived's children read a decommented copy."""
+        again, _ = decomment(text)
+        if again != text:
+            self._report(
+                Severity.WARNING,
+                "escaped-comment",
+                "keepalived takes an escaped # or ! for a comment after all, except in global_defs",
+                'write it inside of " "',
+            )
+        return again
 
     def _check_raw(self, raw: str) -> str:
         """What a C string cannot hold, and what is longer than keepalived's buffer."""

@@ -22,6 +22,8 @@ class ScriptLine:
 
 
 def _script(words: list[Word], text: str) -> ScriptLine:
+    if not words and '"' in text:
+        raise BadWord(Word(text, 0), "the quotation mark is not closed", "close the quotation")
     need(words, 0)
     try:
         parts = split_script(text)
@@ -300,6 +302,26 @@ def _user(words: list[Word], text: str) -> tuple[str, str]:
 
 
 USER = Custom("USER [GROUP]", _user, "root", None, 2)
+
+
+def _harmless_user(words: list[Word], text: str) -> tuple[str, str]:
+    need(words, 0, False)
+    return _user(words, text)
+
+
+#: The same where a missing user is a complaint only, not the end.
+HARMLESS_USER = Custom("USER [GROUP]", _harmless_user, "root", None, 2)
+
+
+def _one_name(words: list[Word], text: str) -> str:
+    name = need(words, 0, False).text
+    if len(words) > 1:
+        raise BadWord(words[1], f"a name is one word, '{words[1].text}' is too much", f"write {name}_{words[1].text}")
+    return name
+
+
+#: The name of a block that keepalived skips when the name is missing or has blanks.
+ONE_NAME = Custom("NAME", _one_name, "VI_1", "VI 1")
 
 
 def _fifo(words: list[Word], text: str) -> tuple[str, str, str]:

@@ -368,7 +368,8 @@ class TreeBuilder:
         """Let findings cover every line that keepalived reads in another place than meant, or complains of."""
         contexts, complaints = walk(self._lines, self._root_level)
         complaints |= walk_skipping(self._lines, self._root_level)
-        at, count, which = 0, len(self._lines), 0
+        at, count = 0, len(self._lines)
+        self.told.sort(key=lambda each: each[0])
         while at < count:
             if contexts[at] == self.contexts[at] and at not in complaints:
                 at += 1
@@ -376,22 +377,25 @@ class TreeBuilder:
             start = at
             while at < count and (contexts[at] != self.contexts[at] or at in complaints):
                 at += 1
-            while which < len(self.told) and self.told[which][0] < start - 1:
-                which += 1
-            self._cover(start, at - 1, which)
+            self._cover(start, at - 1)
 
-    def _cover(self, start: int, last: int, which: int) -> None:
-        if which < len(self.told) and self.told[which][0] <= last:
+    def _cover(self, start: int, last: int) -> None:
+        """Extend the finding that a run of misread lines began with; a run without one gets its own."""
+        file = self._lines[start].at.file
+        earlier = [place for place, (index, finding) in enumerate(self.told) if index <= start and finding.file == file]
+        if earlier:
+            # among findings on one line the first is the cause
+            which = next(place for place in earlier if self.told[place][0] == self.told[earlier[-1]][0])
             self._grow(which, last)
             return
-        earlier = [place for place, (index, _) in enumerate(self.told) if index < start]
-        if earlier and self.told[earlier[-1]][1].file == self._lines[start].at.file:
-            self._grow(earlier[-1], last)
-            return
         self._tell(
-            start, last, Severity.ERROR, "misread-lines", "keepalived reads these lines in another block than meant",
-            "check the braces above",
-        )  # fmt: skip
+            start,
+            last,
+            Severity.ERROR,
+            "misread-lines",
+            "keepalived reads these lines in another block than meant",
+            "check the braces",
+        )
 
 
 def _homes(level: Level, name: str) -> list[str]:

@@ -84,7 +84,21 @@ def dump(space: str, file: Path) -> Dump:
     """
     with tempfile.TemporaryDirectory() as directory:
         pid_files = [f"{option}={directory}/{name}.pid" for option, name in (("--pid", "p"), ("--vrrp_pid", "v"), ("--checkers_pid", "c"), ("--bfd_pid", "b"))]  # fmt: skip
-        command = ["ip", "netns", "exec", space, "keepalived", "-P", "-n", "-l", "-i", "node", "-f", str(file), *pid_files]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            space,
+            "keepalived",
+            "-P",
+            "-n",
+            "-l",
+            "-i",
+            "node",
+            "-f",
+            str(file),
+            *pid_files,
+        ]
         environment = os.environ | {"TMPDIR": directory}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         try:

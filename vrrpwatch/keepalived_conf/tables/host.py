@@ -274,7 +274,7 @@ GLOBAL_DEFS = Level(
         Keyword(
             "script_user",
             "user and group that scripts run as",
-            shapes.USER,
+            shapes.HARMLESS_USER,
             "script_user",
             "keepalived_script, else root",
         ),

@@ -17,7 +17,11 @@ ROOT = Level(
         Keyword("static_routes", "routes that stay on this host", values="static_route", repeat="all"),
         Keyword("static_rules", "policy rules that stay on this host", values="static_rule", repeat="all"),
         Keyword(
-            "track_group", "instances that static addresses concern", _NAME, level=tracking.TRACK_GROUP, repeat="all"
+            "track_group",
+            "instances that static addresses concern",
+            shapes.ONE_NAME,
+            level=tracking.TRACK_GROUP,
+            repeat="all",
         ),
         Keyword("linkbeat_interfaces", "interfaces whose link is polled", values="linkbeat", repeat="all"),
         Keyword("interface_up_down_delays", "patience with bouncing links", values="delays", repeat="all"),
@@ -34,8 +38,21 @@ ROOT = Level(
         Keyword("vrrp_track_process", "a process that must run", _NAME, level=tracking.TRACK_PROCESS, repeat="all"),
         Keyword("bfd_instance", "a BFD session (RFC 5880)", _NAME, level=tracking.BFD, repeat="all"),
         Keyword("garp_group", "pace of gratuitous ARP per switch", level=vrrp.GARP_GROUP, repeat="all"),
-        Keyword("vrrp_sync_group", "instances that change state together", _NAME, level=vrrp.SYNC_GROUP, repeat="all"),
-        Keyword("vrrp_instance", "one virtual router", _NAME, level=vrrp.INSTANCE, repeat="all"),
+        Keyword(
+            "vrrp_sync_group",
+            "instances that change state together",
+            shapes.ONE_NAME,
+            level=vrrp.SYNC_GROUP,
+            repeat="all",
+        ),
+        Keyword(
+            "vrrp_instance",
+            "one virtual router",
+            shapes.ONE_NAME,
+            ignored="the whole block is skipped",
+            level=vrrp.INSTANCE,
+            repeat="all",
+        ),
         Keyword(
             "virtual_server_group",
             "addresses and marks of one virtual service",

@@ -1,0 +1,88 @@
+"""The installed keepalived as judge of our reader: keyword by keyword, and mistake by mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.watch.keepalived_conf import oracle
+from tests.watch.keepalived_conf.mistakes import MISTAKES, Mistake
+from tests.watch.keepalived_conf.samples import Sheet, sheets
+from vrrpwatch.keepalived_conf import Finding, config_test_code, read
+
+pytestmark = pytest.mark.skipif(bool(oracle.missing()), reason=oracle.missing() or "the oracle is there")
+
+
+@pytest.fixture(scope="module")
+def space() -> Iterator[str]:
+    with oracle.namespace() as name:
+        yield name
+
+
+def _covers(findings: list[Finding], line: int) -> bool:
+    return any(each.line <= line <= each.end_line for each in findings)
+
+
+#: What keepalived notices while it reads the line; of all else it complains at the end, without a line number.
+AT_THE_LINE = {
+    *(
+        "invalid-value",
+        "missing-parameter",
+        "unfilled-placeholder",
+        "repeated-keyword",
+        "deprecated",
+        "unknown-keyword",
+    ),
+    *("address-family", "password-truncated", "version-conflict"),
+}
+
+
+def _complains(findings: list[Finding], line: int) -> bool:
+    """Whether we expect keepalived to complain of exactly this line."""
+    return any(each.exit_code and each.line == line and each.code in AT_THE_LINE for each in findings)
+
+
+@pytest.mark.parametrize("sheet", list(sheets(rejected=False)), ids=lambda each: each.title)
+def test_keyword_values_that_the_tables_accept_are_accepted_by_keepalived(
+    sheet: Sheet, space: str, tmp_path: Path
+) -> None:
+    _compare(sheet, space, tmp_path, refused=False)
+
+
+@pytest.mark.parametrize("sheet", list(sheets(rejected=True)), ids=lambda each: each.title)
+def test_keyword_values_that_the_tables_reject_are_rejected_by_keepalived(
+    sheet: Sheet, space: str, tmp_path: Path
+) -> None:
+    _compare(sheet, space, tmp_path, refused=True)
+
+
+def _compare(sheet: Sheet, space: str, tmp_path: Path, refused: bool) -> None:
+    file = tmp_path / "keepalived.conf"
+    file.write_text(sheet.text)
+    answer = oracle.config_test(space, file)
+    theirs = answer.lines()
+    _, findings = read(str(file), "node")
+    wrong = []
+    for sample in sheet.samples:
+        ours = _complains(findings, sample.line)
+        if ours != (sample.line in theirs):
+            wrong.append(f"{sheet.text.splitlines()[sample.line - 1].strip()}: ours {ours}, theirs {not ours}")
+        elif refused and not ours:
+            wrong.append(f"{sample.keyword.name}: the rejected sample is accepted by both")
+    assert not wrong, "\n".join([*wrong, *answer.messages])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.name)
+def test_every_line_that_keepalived_complains_of_lies_in_a_finding(
+    mistake: Mistake, space: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "keepalived.conf"
+    file.write_bytes(mistake.data)
+    answer = oracle.config_test(space, file)
+    _, findings = read(str(file), "node")
+    missed = [line for line in sorted(answer.lines()) if not _covers(findings, line)]
+    assert not missed, "\n".join([f"missed lines {missed}", *answer.messages])
+    if answer.code >= 0:  # an HTTP_GET without a url kills keepalived 2.2.7 by SIGSEGV
+        assert config_test_code(findings) == answer.code, "\n".join(answer.messages)
