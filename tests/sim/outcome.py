@@ -32,6 +32,7 @@ class Outcome:
     confirmed: float | None
     interval: float
     cause_right: bool | None  # None: nothing to name
+    twins: bool = False  # one address, one MAC, no IP IDs: only two answers per request tell, and prove no split
 
 
 def run(seed: int, kind: str | None = None, lossy: bool = True) -> Outcome:
@@ -88,6 +89,7 @@ def measure(scenario: Scenario) -> Outcome:
     return Outcome(
         scenario.seed, scenario.kind, truth, worst.cls, worst.cause, span.seconds if span else 0.0,
         bool(span and span.spoken), suspected, confirmed, scenario.interval, right,
+        scenario.kind == "clone" and scenario.family == 6 and scenario.members[0].vmac,
     )  # fmt: skip
 
 
@@ -116,6 +118,7 @@ class Report:
         if outcome.truth == "legitimate" and outcome.cls == "split_brain":
             self.false_splits.append(outcome.seed)
         healed = outcome.kind in BETWEEN and outcome.cls == "transient_dual_master"  # a stall is known by its end
+        healed = healed or (outcome.twins and outcome.cls == "split_brain_suspected")
         if outcome.truth == "real" and outcome.cls not in SPLIT and not healed:
             self.missed.append(outcome.seed)
         if outcome.truth == "between" and RANK[outcome.cls] > RANK["transient_dual_master"]:
