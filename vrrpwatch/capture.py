@@ -114,6 +114,36 @@ class LiveCapture:
             self.last_frame[record.link.name] = record.time
         return batch
 
+    def pump(self, timeout: float | None, repeats: wires.Repeats, take: wires.Take) -> int:
+        """Like `poll`, but frames go to `repeats` or, when that declines, to `take`; gives their number.
+
+        With one interface and its ring a repetition costs no record; else every frame goes to `take`, lane -2.
+        """
+        index, sock = next(iter(self._sockets.items()), (0, None))
+        if len(self._sockets) != 1 or index == 0 or self._held or not isinstance(sock, wires.RingSocket):
+            batch = self.poll(timeout)
+            for record in batch:
+                take(-2, record)
+            return len(batch)
+        self._look_after()
+        wait = _CHECK_EVERY if timeout is None or timeout > _CHECK_EVERY else max(timeout, 0)
+        ready = {descriptor for descriptor, _ in self._poll.poll(wait * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+        link = self._indexes.get(index)
+        if link is None or self._sockets.get(index) is not sock or sock.fileno() not in ready:
+            return 0
+        try:
+            count, last = sock.feed(link, repeats, take)
+        except OSError as error:
+            self._gone(error)
+            return 0
+        if count:
+            self.counters.frames += count
+            self.frames[link.name] += count
+            self.last_frame[link.name] = last
+        return count
+
     def _receive(self, ready: set[int]) -> list[Record]:
         found: list[Record] = []
         for sock in list(self._sockets.values()):
@@ -122,10 +152,14 @@ class LiveCapture:
             try:
                 found.extend(sock.receive(self._indexes))
             except OSError as error:
-                if error.errno not in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
-                    raise SourceError(f"{self.name}: {(error.strerror or str(error)).lower()}") from None
-                self._checked = 0.0  # have a look at the interfaces at once
+                self._gone(error)
         return found
+
+    def _gone(self, error: OSError) -> None:
+        """An interface went down or vanished: have a look at all of them at once. Other errors are the user's."""
+        if error.errno not in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+            raise SourceError(f"{self.name}: {(error.strerror or str(error)).lower()}") from None
+        self._checked = 0.0
 
     def _settled(self, batch: list[Record], begun: float) -> list[Record]:
         """Hold back the newest: another socket may still hand out an older frame. After a clock step nothing waits."""

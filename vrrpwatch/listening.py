@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from vrrpcore.judge import Judge
+from vrrpcore.judge.express import Express
 from vrrpcore.memo import Memo
 from vrrpcore.packet import Advertisement
 from vrrpcore.records import Record, segment_of
@@ -35,18 +36,29 @@ class Ears:
     def __init__(self, judge: Judge, slowest: float = 0.0) -> None:
         self.judge = judge
         self.memo = Memo()
+        self.express = Express(judge)
         self.frames = 0
         #: Seconds after which the slowest router heard (or expected) counts as silent: 3·adv + skew.
         self.slowest = slowest
         self.virtual: set[bytes] = set()  # every virtual address heard of
         self._known: object = None
 
+    def hear(self, capture: LiveCapture, timeout: float) -> None:
+        """Observe what arrives; waits up to `timeout` seconds for it."""
+        self.frames += capture.pump(timeout, self.express.repeats, self._take)
+
     def take(self, record: Record) -> None:
         """Observe one record."""
-        frame, ident = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
         self.frames += 1
+        self._take(-2, record)
+
+    def _take(self, lane: int, record: Record) -> None:
+        """The long way of a frame that is no mere repetition; `lane` as `LiveCapture.pump` gives it."""
+        frame, ident = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
         segment = segment_of(record.link.segment, frame.vlans)
         self.judge.observe(record.time, segment, record.outgoing, frame, ident)
+        if lane != -2:
+            self.express.learn(lane, record.frame, frame, segment)
         body = frame.body
         if isinstance(body, Advertisement) and body is not self._known:
             self._known = body
@@ -76,8 +88,7 @@ def listen(
     looked = begun
     extension = 0.0
     while True:
-        for record in capture.poll(TICK):
-            ears.take(record)
+        ears.hear(capture, TICK)
         now = time.time() - SETTLE
         ears.judge.advance(now)
         if prober is not None:

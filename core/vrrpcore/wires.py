@@ -16,11 +16,11 @@ import mmap
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from .errors import PermissionMissing, SourceError
 from .records import Link, Record
@@ -58,6 +58,13 @@ BLOCK_COUNTS: Final = (512, 128, 32)  # most first: a container may allow less
 RETIRE_MS: Final = 10
 _RECEIVE_BUFFER: Final = 8 * 1_048_576
 _SNAPLEN: Final = 65_535
+
+
+#: (lane, octets, begin and end of a frame in them, kernel time) -> whether it was a mere repetition, and is dealt with.
+#: A lane is the id of the VLAN tag that the kernel took off, or -1.
+Repeats: TypeAlias = Callable[[int, bytes, int, int, float], bool]
+#: (lane, record): a frame that was none.
+Take: TypeAlias = Callable[[int, Record], None]
 
 
 class PacketSocket(Protocol):
@@ -264,6 +271,31 @@ class RingSocket(_Counted):
         if not out:
             self.raise_pending()
         return out
+
+    def feed(self, link: Link, repeats: Repeats, take: Take, limit: int = 4096) -> tuple[int, float]:
+        """Like `receive` for a socket of one interface, but what `repeats` takes out of the block costs no record.
+
+        The rest goes to `take`, in order. Gives the number of frames and the time of the last one.
+        """
+        count, time = 0, 0.0
+        unpack, loopback = _FRAME.unpack_from, link.name == "lo"
+        while count < limit and (block := self.block()) is not None:
+            data, packets, position = block
+            for _ in range(packets):
+                step, sec, nsec, snaplen, status, mac, tci, _, kind = unpack(data, position)
+                start = position + mac
+                position += step
+                if loopback and kind == _OUTGOING:
+                    continue
+                time = sec + nsec / 1_000_000_000
+                lane = tci & 0xFFF if status & _VLAN_VALID else -1
+                count += 1
+                if not repeats(lane, data, start, start + snaplen, time):
+                    vlans = (lane,) if lane >= 0 else ()
+                    take(lane, Record(time, link, kind == _OUTGOING, data[start : start + snaplen], vlans))
+        if not count:
+            self.raise_pending()
+        return count, time
 
     def close(self) -> None:
         self._ring.close()

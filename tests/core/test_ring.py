@@ -147,6 +147,36 @@ def test_a_ring_goes_round_and_what_was_received_stays(bench: Bench) -> None:
     assert [record.frame for record in records] == adverts(4 * blocks * 50)
 
 
+def test_feeding_gives_what_receiving_gives(bench: Bench) -> None:
+    """`feed` shows every frame where it lies in the block, and makes records of those that are declined."""
+    one, other = ring(bench), ring(bench)
+    link = bench.links[bench.indexes["out"]]
+    shown: list[tuple[int, bytes, float]] = []
+    taken: list[Record] = []
+
+    def repeats(lane: int, data: bytes, start: int, stop: int, time: float) -> bool:
+        shown.append((lane, data[start:stop], time))
+        return len(shown) % 3 == 0
+
+    try:
+        bench.sent([build(vlans) for build in OURS.values() for vlans in VLAN_STACKS])
+        total = len(OURS) * len(VLAN_STACKS)
+        records = gather(other, bench.links, total)
+        count, last = 0, 0.0
+        deadline = time.monotonic() + PATIENCE
+        while count < total and time.monotonic() < deadline:
+            more, last = one.feed(link, repeats, lambda lane, record: taken.append(record))
+            count += more
+    finally:
+        one.close()
+        other.close()
+    assert count == len(records) == total
+    lanes = [record.vlans[0] if record.vlans else -1 for record in records]
+    assert [(lane, frame) for lane, frame, _ in shown] == list(zip(lanes, [r.frame for r in records], strict=True))
+    assert [r._replace(time=0) for r in taken] == [r._replace(time=0) for n, r in enumerate(records, 1) if n % 3]
+    assert last == shown[-1][2]
+
+
 @BOTH
 def test_what_did_not_fit_is_counted_once(bench: Bench, make: Callable[[Bench], wires.PacketSocket]) -> None:
     small = make is ring

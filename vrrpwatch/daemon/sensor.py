@@ -90,8 +90,7 @@ class Sensor:
     def run(self) -> None:
         """Listen, judge, publish."""
         while not self._stopped:
-            for record in self._capture.poll(TICK):
-                self._ears.take(record)
+            self._ears.hear(self._capture, TICK)
             now = time.time() - SETTLE
             self._ears.judge.advance(now)
             if self._prober is not None:

@@ -90,7 +90,7 @@ class Judge:
     def _evicted(self, router: Router) -> None:
         """A router had to go for another one: forget what is indexed by it, and say so."""
         docket = self.docket
-        del docket.books[router.key]
+        docket.books.pop(router.key).hush()  # octets may still lead to it: see express
         docket.note("more virtual routers than are remembered: the one silent longest was forgotten (a flood?)")
         for claimant in router.claimants.values():
             for address in claimant.advert.addresses:
