@@ -167,6 +167,7 @@ class Quick:
         sole.last = known.book.router.last = times[-1]
         sole.count += number
         sole.spoke += number
+        sole.versions[sole.advert.version] = (sole.advert, sole.ip, sole.last)
         mac = sole.mac
         row = sole.macs[mac]
         row[0] += number
@@ -226,46 +227,48 @@ class Quick:
         untagged, tagged, whole, matches = self._untagged.get, self._tagged.get, self._whole.get, buf.startswith
         adverts, last = 0, end - 16
         now, due = docket.now, self._serve(docket.now)
-        while pos < last - 16:
-            seconds, fraction, captured, length = unpack(buf, pos)
-            stop = pos + 16 + captured
-            if stop > last:
-                break
-            kind, at = buf[pos + 28], 0
-            if kind == 0x08:
-                known, at = untagged(buf[pos + 42 : stop]), pos + 34
-            elif kind in _TAGS and buf[pos + 32] == 0x08:
-                known, at = tagged(buf[pos + 46 : stop]), pos + 38
-            else:
-                known = whole(buf[pos + 16 : stop])
-            time = seconds + fraction / units
-            if known is not None and captured == length and 0 <= time - now < _JUMP:
-                if time >= due:
-                    docket.now = now
-                    due = self._serve(time)
-                if at and not (matches(known.head, pos + 16) and matches(known.middle, at + 2)):
-                    ident = -1  # another content with the same key
+        try:
+            while pos < last - 16:
+                seconds, fraction, captured, length = unpack(buf, pos)
+                stop = pos + 16 + captured
+                if stop > last:
+                    break
+                kind, at = buf[pos + 28], 0
+                if kind == 0x08:
+                    known, at = untagged(buf[pos + 42 : stop]), pos + 34
+                elif kind in _TAGS and buf[pos + 32] == 0x08:
+                    known, at = tagged(buf[pos + 46 : stop]), pos + 38
                 else:
-                    ident = buf[at] << 8 | buf[at + 1] if at else 0
-                if COPY_WINDOW < time - known.last < known.lapse and ident == known.following:
-                    known.last = time
-                    known.following = ident + 1 & 0xFFFF if at else 0
-                    known.times.append(time)
-                    now, pos = time, stop
-                    adverts += 1
-                    continue
-                if ident >= 0 and self._repeats(known, time, ident if at else None):
-                    now, pos = time, stop
-                    adverts += 1
-                    continue
+                    known = whole(buf[pos + 16 : stop])
+                time = seconds + fraction / units
+                if known is not None and captured == length and 0 <= time - now < _JUMP:
+                    if time >= due:
+                        docket.now = now
+                        due = self._serve(time)
+                    if at and not (matches(known.head, pos + 16) and matches(known.middle, at + 2)):
+                        ident = -1  # another content with the same key
+                    else:
+                        ident = buf[at] << 8 | buf[at + 1] if at else 0
+                    if COPY_WINDOW < time - known.last < known.lapse and ident == known.following:
+                        known.last = time
+                        known.following = ident + 1 & 0xFFFF if at else 0
+                        known.times.append(time)
+                        now, pos = time, stop
+                        adverts += 1
+                        continue
+                    if ident >= 0 and self._repeats(known, time, ident if at else None):
+                        now, pos = time, stop
+                        adverts += 1
+                        continue
+                docket.now = now
+                self._count(pcap, adverts, now)
+                adverts = 0
+                if not self._other(pcap, buf, pos, stop, time):
+                    return pos
+                now, due, pos = docket.now, docket.heap[0][0] if docket.heap else inf, stop
+        finally:  # also when Ctrl-C ends the reading
             docket.now = now
             self._count(pcap, adverts, now)
-            adverts = 0
-            if not self._other(pcap, buf, pos, stop, time):
-                return pos
-            now, due, pos = docket.now, docket.heap[0][0] if docket.heap else inf, stop
-        docket.now = now
-        self._count(pcap, adverts, now)
         return pos
 
     def _count(self, pcap: PcapDecoder, adverts: int, now: float) -> None:

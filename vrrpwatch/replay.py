@@ -16,10 +16,12 @@ def replay(source: FileCapture, judge: Judge, progress: Callable[[int, int], Non
     `vrrpcore.judge.panel`.
     """
     quick = Quick(judge)
-    for file in source.files:
-        for batch in file.batches(lambda one: quick.attach(one.decoder.inner)):
-            for record in batch:
-                quick.take(record)
-            if progress is not None:
-                progress(*source.progress)
-    quick.settle()
+    try:
+        for file in source.files:
+            for batch in file.batches(lambda one: quick.attach(one.decoder.inner)):
+                for record in batch:
+                    quick.take(record)
+                if progress is not None:
+                    progress(*source.progress)
+    finally:  # Ctrl-C included: what was read can be judged
+        quick.settle()
