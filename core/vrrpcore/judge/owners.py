@@ -11,6 +11,7 @@ from .rounds import CLOSE, PROOF, AddressBook, Round
 from .words import at_text, name
 
 BROADCAST = b"\xff" * 6
+SCAN = 0.2  # seconds between two looks through all addresses
 PROBE_EVERY = 1.0  # seconds between two requests for one address while in doubt
 STRANGERS = 1024  # announced addresses that no advert lists
 HEARTBEAT = 30.0  # seconds between background rounds
@@ -24,6 +25,7 @@ class Owners:
         self.docket = docket
         self.books: dict[AddressKey, AddressBook] = {}
         self.strangers: dict[AddressKey, AddressBook] = {}  # announced, and listed by no advert (yet)
+        self._scanned = 0.0
         self.wanted: set[AddressKey] = set()  # addresses that the user named
 
     # ---- what is heard ---------------------------------------------------------------------------------------
@@ -245,6 +247,9 @@ class Owners:
 
     def probes(self, now: float) -> list[AddressKey]:
         """Addresses that should be asked for now: once a second while in doubt, else every 30 s."""
+        if 0 <= now - self._scanned < SCAN:
+            return []
+        self._scanned = now
         wanted = []
         keys = list(self.docket.listed) + [k for k in self.wanted if k not in self.docket.listed]
         for key in keys:

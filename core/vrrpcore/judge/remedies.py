@@ -61,7 +61,7 @@ _WORDS: Final[dict[str, str]] = {
     "preempted": "",
     "resigned": "start the VRRP daemon again",
     "master_lost": "look after the host {hosts}: it fell silent without resigning",
-    "intermittent_path": "look for loss between {hosts}: interface errors, spanning tree, IGMP/MLD snooping with no querier",
+    "intermittent_path": "look for loss between {hosts}: interface errors, spanning tree, IGMP/MLD snooping",
     "l2_partition": "the switch no longer connects {hosts}: check VLAN, trunk, LAG and spanning tree",
     "multicast_filtered": (
         "the network drops 224.0.0.18 / ff02::12 between {hosts}: give IGMP/MLD snooping a querier or except "

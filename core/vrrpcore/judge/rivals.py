@@ -16,7 +16,6 @@ from .contention import Contention
 from .docket import Book, Docket, Record
 from .words import at_text, name, span, with_priority
 
-
 #: Seconds for which a silence that differing lists or unknown keys may explain is left open: keepalived's second
 #: burst of announcements comes after 5 s, and two rounds of questions close sooner.
 DOUBT: Final = 6.0
