@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.speaker_lab import Capture
+from tests.support import Inconclusive
 from vrrpcore.addresses import VRRP_GROUP4, pack
 from vrrpcore.frames import ipv4_packet
 from vrrpcore.packet import PROTOCOL, Advertisement, build
@@ -292,6 +293,9 @@ def test_adverts_that_we_refuse_do_not_slow_ours(a: Host, b: Host, start: RunAll
             time.sleep(0.05)
     sender.close()
     capture.load()
+    theirs = [when for when, _, _ in capture.adverts(51, source="10.9.0.2")]
+    if max(new - old for old, new in pairwise(theirs)) > 0.1:
+        raise Inconclusive("the machine stalled")
     assert 9 <= len(capture.adverts(51, source="10.9.0.1")) <= 11
     assert "refused an advert from 10.9.0.2: version" in ours.program.text()
     assert ours.program.text().count("refused an advert") == 1

@@ -74,6 +74,7 @@ app.add_typer(configuring.app, short_help="keepalived.conf: check, show, explain
 app.command(short_help="Write out the Prometheus alert rules and runbooks.")(packs.rules)
 app.command(short_help="Write out the Grafana dashboards.")(packs.dashboard)
 app.command(short_help="A real split brain in namespaces, judged and healed.")(labs.demo)
+app.add_typer(labs.app, short_help="A lab to split, heal, enter and lie to.")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

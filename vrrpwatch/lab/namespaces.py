@@ -26,6 +26,7 @@ CLONE_NEWNET: Final = 0x40000000
 MS_REC: Final = 16384
 MS_PRIVATE: Final = 1 << 18
 PR_SET_PDEATHSIG: Final = 1
+PR_SET_DUMPABLE: Final = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -162,12 +163,12 @@ class Namespace:
         self.net = self.mnt = self.uts = -1
 
 
-def enter_private_world() -> None:
+def enter_private_world() -> int:
     """Give this process fresh network, mount and PID namespaces, by a user namespace when it is not root.
 
-    Returns in a child that is process 1 of the new world; the parent waits for it and exits with its code. When the
-    parent dies, however it dies, the kernel kills everything inside. Must be called before any thread starts.
-    PermissionMissing when the kernel refuses.
+    Returns in a child that is process 1 of the new world, with that child's id outside of it; the parent waits for it
+    and exits with its code. When the parent dies, however it dies, the kernel kills everything inside. Must be called
+    before any thread starts. PermissionMissing when the kernel refuses.
     """
     uid, gid = os.getuid(), os.getgid()
     flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID
@@ -189,11 +190,15 @@ def enter_private_world() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if not os.path.exists(f"/proc/{parent}"):
         os._exit(1)
+    outside = int(os.readlink("/proc/self"))
+    # Taking on a user namespace made us undumpable, and our descriptors unreachable for `lab exec` of the same user.
+    _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     try:
         mount("proc", "/proc", "proc")
     except OSError:
         pass  # containers mask parts of /proc and then refuse a fresh one: the outer view still works for us
+    return outside
 
 
 def _map_root(uid: int, gid: int) -> None:
