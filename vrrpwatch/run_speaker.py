@@ -23,14 +23,16 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vrrpcore.errors import ConfigError
-from vrrpcore.settings import Settings
+from vrrpcore.settings import Command, Notify, Settings
 from vrrpcore.speaker import state
+from vrrpcore.speaker.chores import ChoresProcess
 from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
@@ -39,6 +41,7 @@ from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_co
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _STOP_SECONDS: Final = 10.0  # how long the child may take to release everything
+_CHORES_SECONDS: Final = 7.0  # how long the last notify scripts may take
 _RESTART_SECONDS: Final = 1.0  # a child that lived shorter than this is not started again at once
 log = logging.getLogger("vrrpwatch.speaker")
 
@@ -108,6 +111,55 @@ def report_findings(findings: list[Finding]) -> None:
     sys.stderr.flush()
 
 
+def has_chores(settings: Settings) -> bool:
+    """Whether anything is to be run, watched or told."""
+    defs = settings.global_defs
+    notifies = _notifies(settings)
+    told = any(
+        command is not None
+        for each in notifies
+        for command in (each.master, each.backup, each.fault, each.stop, each.any, each.master_rx_lower_pri)
+    )
+    return bool(tracked_names(settings) or told or defs.notify_fifo or defs.vrrp_notify_fifo)
+
+
+def tracked_names(settings: Settings) -> set[str]:
+    """Names of what the process for scripts watches."""
+    names = {each.name for each in settings.scripts} | {each.name for each in settings.track_files}
+    return names | {each.name for each in settings.processes}
+
+
+def _notifies(settings: Settings) -> list[Notify]:
+    return [each.notify for each in settings.instances] + [each.notify for each in settings.sync_groups]
+
+
+def not_supported(settings: Settings) -> list[str]:
+    """What the file asks for and `run` does not do yet: said at the start, one line each."""
+    found = []
+    if settings.virtual_servers:
+        found.append("virtual_server blocks are read but not served: run keepalived's checkers for them")
+    if settings.bfd_instances:
+        found.append("bfd_instance is not supported: tracked BFD sessions are ignored")
+    if any(each.smtp_alert for each in _notifies(settings)):
+        found.append("smtp_alert is not supported: no mail is sent")
+    if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
+        found.append("lvs_sync_daemon is not supported")
+    if any(each.linkbeat_use_polling for each in settings.instances) or settings.global_defs.linkbeat_use_polling:
+        found.append("linkbeat polling is not done: link states come from netlink")
+    if settings.track_groups:
+        found.append("track_group is not supported: static addresses and routes stay whatever the instances do")
+    if settings.global_defs.garp_extra_if_seconds or any(each.garp.extra_if_seconds for each in settings.instances):
+        found.append("garp_extra_if (vmac_garp_intvl) is not supported")
+    if settings.interface_delays:
+        found.append("interface_up_down_delays are not supported: a link change counts at once")
+    return found
+
+
+def _word(name: str) -> str:
+    """A machine's state as scripts and FIFOs read it."""
+    return "STOP" if name == "init" else name.upper()
+
+
 class Supervisor:
     """The parent: signals, the log, the state file, and a child that is started again when it dies."""
 
@@ -127,15 +179,27 @@ class Supervisor:
         self._dirty = True
         self._publish_failed = False
         self._selector = selectors.DefaultSelector()
+        self._child: SpeakerProcess | None = None
+        self._chores: ChoresProcess | None = None
+        self._tracked: dict[tuple[str, str], int] = {}
 
     def run(self) -> int:
         self._catch_signals()
         self._write_pid()
+        self._say_what_is_missing()
+        self._script(
+            self._settings.global_defs.startup_script, self._settings.global_defs.startup_script_timeout_seconds
+        )
+        self._launch_chores()
         self._launch()
         try:
             while self._child is not None:
                 self._turn()
         finally:
+            self._end_chores()
+            self._script(
+                self._settings.global_defs.shutdown_script, self._settings.global_defs.shutdown_script_timeout_seconds
+            )
             if self._options.state_path:
                 state.remove(self._options.state_path)
             if self._options.pid_file:
@@ -146,9 +210,63 @@ class Supervisor:
 
     def _launch(self) -> None:
         self._born = time.monotonic()
-        self._child: SpeakerProcess | None = SpeakerProcess(self._settings, realtime=self._options.realtime)
+        self._child = SpeakerProcess(self._settings, realtime=self._options.realtime)
         self._selector.register(self._child.reports, selectors.EVENT_READ, self._take_reports)
         self._stop_sent = False
+        for (kind, name), value in self._tracked.items():
+            self._child.tracked(kind, name, value)
+
+    def _launch_chores(self) -> None:
+        """The process for scripts and notification, where the configuration gives it something to do."""
+        if self._chores is None and has_chores(self._settings):
+            self._chores = ChoresProcess(self._settings)
+            self._selector.register(self._chores.reports, selectors.EVENT_READ, self._take_chores)
+
+    def _take_chores(self) -> None:
+        chores = self._chores
+        if chores is None:
+            return
+        for kind, value in chores.read():
+            if kind == "tracked":
+                self._tracked[value[0], value[1]] = value[2]
+                if self._child is not None:
+                    self._child.tracked(*value)
+            elif kind == "log":
+                log.log(_LEVELS[value[0]], "%s", value[1])
+        if chores.poll() is not None:
+            self._selector.unregister(chores.reports)
+            chores.close()
+            self._chores = None
+            if not self._stopping:
+                log.error("the process for scripts ended and is started again")
+                self._launch_chores()
+
+    def _end_chores(self) -> None:
+        """The last notifications are on their way; give their scripts the time that they may take."""
+        if self._chores is None:
+            return
+        self._chores.stop()
+        by = time.monotonic() + _CHORES_SECONDS
+        while self._chores.poll() is None and time.monotonic() < by:
+            time.sleep(0.02)
+        self._chores.kill()
+
+    def _tell(self, word: str, value: Any) -> None:
+        if self._chores is not None:
+            self._chores.command(word, value)
+
+    def _script(self, command: Command | None, seconds: float) -> None:
+        """startup_script, shutdown_script: run to their end."""
+        if command is None:
+            return
+        try:
+            subprocess.run(command.words, timeout=seconds, check=True, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.SubprocessError) as error:
+            log.error("%s: %s", " ".join(command.words), error)
+
+    def _say_what_is_missing(self) -> None:
+        for line in not_supported(self._settings):
+            log.warning("%s", line)
 
     def _turn(self) -> None:
         wait = max(0.0, self._published + (0.05 if self._dirty else 1.0) - time.monotonic())
@@ -203,7 +321,17 @@ class Supervisor:
             elif kind == "note":
                 log.warning("%s", value)
                 self._notes = [*self._notes, value] if value not in self._notes else self._notes
-            elif kind in ("changed", "reloaded"):
+            elif kind == "changed":
+                name, _, new, priority = value
+                self._tell("changed", (name, _word(new), priority))
+                self._dirty = True
+            elif kind == "group":
+                self._tell("group", (value[0], _word(value[1])))
+            elif kind == "priority":
+                self._tell("priority", (value[0], _word(value[1]), value[2]))
+            elif kind == "lower_priority":
+                self._tell("lower_priority", value)
+            elif kind == "reloaded":
                 self._dirty = True
 
     # -- signals --
@@ -246,6 +374,10 @@ class Supervisor:
         names = {each.name for each in settings.instances}
         self._rows = {name: row for name, row in self._rows.items() if name in names}
         self._settings = settings
+        self._tracked = {key: value for key, value in self._tracked.items() if key[1] in tracked_names(settings)}
+        if self._chores is not None:
+            self._chores.command("configure", settings)
+        self._launch_chores()
         if self._child is not None:
             self._child.reload(settings)
 

@@ -72,7 +72,7 @@ def takeover_excess(kind: str, interval: float, repeats: int, resign: bool) -> t
             router = SPEAKERS[kind](
                 b, keepalived_config(51, PRIORITY, ["10.9.0.100/32"], interval=interval, version=3, extra=extra)
             )
-            router.program.wait_for("Entering BACKUP STATE")
+            router.program.wait_for("Entering BACKUP STATE", 60)
             master = FakeMaster(a, interval)
             for _ in range(repeats):
                 master.reign(5)
@@ -94,6 +94,8 @@ def _lateness(path: Path, theory: float, resign: bool) -> tuple[list[float], lis
                 wanted = frame.body.priority == 0 if resign else frame.body.priority == 200
                 last, first = (record.time, None) if wanted else (None, None)
             elif last is not None and first is None and frame.body.priority == PRIORITY:
+                if record.time - last < theory / 2:
+                    continue  # the parting word of one who had stood in for the master
                 first = record.time
                 late.append((first - last - theory) * 1000)
                 last = None
@@ -222,7 +224,7 @@ def _load(kind: str, interval: float, fifo: bool) -> list[str]:
         extra = ["vrrp_rt_priority 1"] if fifo and kind == "keepalived" else []
         text = keepalived_config(51, 200, ["10.9.0.100/32"], interval=interval, version=3, global_extra=extra)
         router = SPEAKERS[kind](a, text)
-        router.program.wait_for("Entering MASTER STATE")
+        router.program.wait_for("Entering MASTER STATE", 60)
         if kind == "vrrpwatch" and not fifo:
             os.sched_setscheduler(_timekeeper(router), os.SCHED_OTHER, os.sched_param(0))
         time.sleep(1)

@@ -124,6 +124,14 @@ class Machine:
         self.master_interval = self.interval
         return self._run("recover_owner" if self._owner else "recover", now)
 
+    def join_master(self, now: float) -> tuple[Action, ...]:
+        """Another member of the sync group became master: so do we."""
+        return self._run("group_master", now) if self.state is State.BACKUP else ()
+
+    def join_backup(self, now: float) -> tuple[Action, ...]:
+        """Another member of the sync group yielded: so do we."""
+        return self._run("group_backup", now) if self.state is State.MASTER else ()
+
     def tick(self, now: float) -> tuple[Action, ...]:
         """Time passed; acts when the deadline is reached."""
         late = now - self.deadline

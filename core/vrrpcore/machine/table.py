@@ -41,6 +41,8 @@ SIGNALS: Final[dict[str, str]] = {
     "lower_quiet": "advert with lower priority, rule says silence",
     "own": "advert with our own address and priority",
     "superior": "advert that wins against ours",
+    "group_master": "another member of the sync group took over",
+    "group_backup": "another member of the sync group yielded",
     "superior_parting": "advert that wins against ours; the sender must hear of our claim",
 }
 
@@ -54,6 +56,7 @@ TABLE: Final[dict[tuple[State, str], Row]] = {
     (BACKUP, "stop"): Row(INIT, ("disarm",), "§6.4.2: no advert"),
     (BACKUP, "fail"): Row(FAULT, ("disarm",)),
     (BACKUP, "down"): Row(MASTER, _TAKE_OVER, "§6.4.2: advert first"),
+    (BACKUP, "group_master"): Row(MASTER, _TAKE_OVER, "keepalived's sync groups"),
     (BACKUP, "zero"): Row(BACKUP, ("arm_skew",), "§6.4.2"),
     (BACKUP, "follow"): Row(BACKUP, ("learn", "arm_down"), "§6.4.2"),
     (BACKUP, "wait"): Row(BACKUP, ("note_delay", "learn", "arm_down"), "keepalived's preempt_delay"),
@@ -69,6 +72,7 @@ TABLE: Final[dict[tuple[State, str], Row]] = {
     ),
     (MASTER, "lower_quiet"): Row(MASTER, ("note_lower", "announce_lower"), "RFC 5798 §6.4.3"),
     (MASTER, "own"): Row(MASTER, ("note_own",)),
+    (MASTER, "group_backup"): Row(BACKUP, ("release_addresses", "arm_down"), "keepalived's sync groups"),
     (MASTER, "superior"): Row(BACKUP, ("release_addresses", "learn", "arm_down"), "§6.4.3"),
     (MASTER, "superior_parting"): Row(BACKUP, ("release_addresses", "advertise", "learn", "arm_down")),
     (FAULT, "recover"): Row(BACKUP, ("arm_down",)),

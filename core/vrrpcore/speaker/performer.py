@@ -111,7 +111,7 @@ class Performer:
 
     def _changed(self, router: VirtualRouter, action: Changed, now: float) -> None:
         self._journal.log("info", f"({router.name}) {_entering(action)}")
-        self._journal.report("changed", (router.name, action.old.value, action.new.value))
+        self._journal.report("changed", (router.name, action.old.value, action.new.value, router.machine.priority))
         self._journal.report("row", router.row(wall_offset()))
         for follower in self.followers:
             follower(router, action, now)
@@ -120,6 +120,8 @@ class Performer:
         level, words = _REMARKS[action.kind]
         line = f"{words} {action.detail}".strip()
         self._journal.say(router.name, level, action.kind, line, wording=action.kind not in _NUMBERED)
+        if action.kind == "lower_priority":
+            self._journal.report("lower_priority", (router.name, router.machine.priority))
 
 
 def _entering(change: Changed) -> str:

@@ -32,12 +32,11 @@ _SO_SNDBUFFORCE: Final = 32
 _BUFFER: Final = 4 << 20
 
 
-class SpeakerProcess:
-    """The child as its supervisor sees it."""
+class Child:
+    """A process of ours as its supervisor sees it: commands go in, reports come out."""
 
-    def __init__(self, settings: Settings, *, realtime: bool = True) -> None:
-        """Start it. Call from a process without threads."""
-        self.settings = settings
+    def __init__(self, entry: Callable[[socket.socket, Reports], int]) -> None:
+        """Fork; the child runs `entry` and ends with its result. Call from a process without threads."""
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.reports, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (reports, self.reports):
@@ -47,15 +46,15 @@ class SpeakerProcess:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         sys.stdout.flush()
         sys.stderr.flush()
+        self.exit_status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
             self._control.close()
             self.reports.close()
-            _child(settings, control, reports, realtime)
+            _live(entry, control, Reports(reports))
         control.close()
         reports.close()
         self.reports.setblocking(False)
-        self.exit_status: int | None = None
 
     def read(self) -> list[tuple[str, Any]]:
         """What the child has reported since; [] when there is nothing, and at its end."""
@@ -69,25 +68,17 @@ class SpeakerProcess:
                 return found
             found.append(marshal.loads(data))  # noqa: S302 (a socketpair with our own child)
 
-    def stop(self) -> None:
-        """Ask it to release everything and to end."""
-        self._command("stop", None)
-
-    def reload(self, settings: Settings) -> None:
-        """Give it a new configuration."""
-        self.settings = settings
-        self._command("reload", settings)
-
-    def command(self, word: str) -> None:
-        """Another command: see Child.COMMANDS."""
-        self._command(word, None)
-
-    def _command(self, word: str, value: Any) -> None:
+    def command(self, word: str, value: Any = None) -> None:
+        """Tell it to do something."""
         body = pickle.dumps((word, value))
         try:
             self._control.sendall(len(body).to_bytes(_LENGTH, "big") + body)
         except OSError:
             pass  # it is gone: whoever waits for it will learn so
+
+    def stop(self) -> None:
+        """Ask it to release everything and to end."""
+        self.command("stop")
 
     def poll(self) -> int | None:
         """The wait status when it has ended, None while it runs."""
@@ -99,7 +90,7 @@ class SpeakerProcess:
 
     def kill(self) -> None:
         """End it at once (it did not react)."""
-        if self.exit_status is None:
+        if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
             _, self.exit_status = os.waitpid(self.pid, 0)
 
@@ -108,7 +99,22 @@ class SpeakerProcess:
         self.reports.close()
 
 
-class _Reports:
+class SpeakerProcess(Child):
+    """The process that keeps time."""
+
+    def __init__(self, settings: Settings, *, realtime: bool = True) -> None:
+        super().__init__(lambda control, report: _speak(settings, control, report, realtime))
+
+    def reload(self, settings: Settings) -> None:
+        """Give it a new configuration."""
+        self.command("reload", settings)
+
+    def tracked(self, kind: str, name: str, value: int) -> None:
+        """Tell it the value of a tracked script, file or process."""
+        self.command("tracked", (kind, name, value))
+
+
+class Reports:
     """The child's way to say something: never waits, counts what could not be said."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -123,7 +129,7 @@ class _Reports:
             self.lost += 1
 
 
-class _Control:
+class Control:
     """Reads commands from the supervisor piece by piece, without waiting."""
 
     def __init__(self, end: socket.socket, obey: Callable[[str, Any], None]) -> None:
@@ -153,14 +159,13 @@ class _Control:
             self._obey(*pickle.loads(body))  # noqa: S301 (a socketpair with the process that forked us)
 
 
-def _child(settings: Settings, control: socket.socket, reports: socket.socket, realtime: bool) -> NoReturn:
+def _live(entry: Callable[[socket.socket, Reports], int], control: socket.socket, report: Reports) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # the supervisor gets them, and tells us
     signal.set_wakeup_fd(-1)
-    report = _Reports(reports)
     code = 1
     try:
-        code = _speak(settings, control, report, realtime)
+        code = entry(control, report)
     except VrrpwatchError as error:
         report("log", ("error", str(error)))
         code = EXIT_CONFIG
@@ -169,7 +174,7 @@ def _child(settings: Settings, control: socket.socket, reports: socket.socket, r
     os._exit(code)
 
 
-def _speak(settings: Settings, control: socket.socket, report: _Reports, realtime: bool) -> int:
+def _speak(settings: Settings, control: socket.socket, report: Reports, realtime: bool) -> int:
     raise_file_limit()
     speaker = Speaker(settings, report)
     speaker.open()
@@ -180,8 +185,10 @@ def _speak(settings: Settings, control: socket.socket, report: _Reports, realtim
         elif word == "reload":
             speaker.reload(value)
             report("reloaded", None)
+        elif word == "tracked":
+            speaker.tracked(*value)
 
-    commands = _Control(control, obey)
+    commands = Control(control, obey)
     speaker.watch(control.fileno(), commands.read)
     if realtime:
         for note in keep_time(settings.global_defs.vrrp_rt_priority):

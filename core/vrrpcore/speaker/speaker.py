@@ -22,12 +22,14 @@ from vrrpcore.machine import Announce, State, remark
 from vrrpcore.settings import Instance, Settings
 from vrrpcore.speaker.announce import Pacer
 from vrrpcore.speaker.clock import AlarmClock, wall_offset
+from vrrpcore.speaker.groups import SyncGroups
 from vrrpcore.speaker.hosting import GONE, Hosting
 from vrrpcore.speaker.journal import Journal, Report
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.reception import Heard, Key, Reception
 from vrrpcore.speaker.render import Adverts
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.tracking import Tracker
 from vrrpcore.speaker.watching import HostWatch
 from vrrpcore.timers import TimerQueue
 from vrrpcore.vrrpsockets import Sender
@@ -66,6 +68,8 @@ class Speaker:
         self.performer = Performer(self.hosting, self.journal, self._queue)
         self._reception = Reception(self._heard, self._nobodys)
         self.host_watch = HostWatch(self.hosting, self.performer, self._reception, self.journal)
+        self.groups = SyncGroups(self.routers, self.performer, self.host_watch, self.journal)
+        self.tracker = Tracker(self.settings)
         self._make_pacers()
         errors = []
         for instance in self.settings.instances:
@@ -76,6 +80,8 @@ class Speaker:
         if errors:
             self.close()
             raise ConfigError("; ".join(errors))
+        self.groups.configure(self.settings)
+        self._weigh(time.monotonic())
         self.hosting.add_static(self.settings)
         self.hosting.enforce_accept(self.settings.instances)
 
@@ -184,8 +190,6 @@ class Speaker:
 
     def _add(self, instance: Instance) -> VirtualRouter:
         router = self.hosting.place(instance)
-        group = self.settings.sync_group_of(instance.name)
-        router.sync_group = group.name if group else ""
         self.routers[instance.name] = router
         interfaces = self.hosting.interfaces
         router.install(interfaces, self._pacers, self.hosting.forwarding(instance.family))
@@ -243,6 +247,34 @@ class Speaker:
         for router in list(self.routers.values()):
             if router.base in changed or router.carrier in changed or not router.base:
                 self.host_watch.examine(router, now)
+        self._weigh(now)
+
+    # -- what is tracked --
+
+    def tracked(self, kind: str, name: str, value: int) -> None:
+        """A tracked script, file or process has this value now (see speaker.tracking)."""
+        if self.tracker.update(kind, name, value):
+            self._weigh(time.monotonic())
+
+    def _weigh(self, now: float) -> None:
+        """Bring priorities and faults in line with all that is tracked."""
+        for name in self.tracker.things("interface"):
+            interface = self.hosting.interfaces.named(name)
+            self.tracker.update("interface", name, int(interface is not None and interface.running))
+        for router in self.routers.values():
+            standing = self.tracker.standing(router.instance)
+            self.host_watch.fault(router, "tracked", "; ".join(standing.faults))
+            self._set_priority(router, standing.priority, now)
+            self.host_watch.follow_faults(router, now)
+        self.groups.spread_faults(now)
+
+    def _set_priority(self, router: VirtualRouter, priority: int, now: float) -> None:
+        old = router.machine.priority
+        if priority == old:
+            return
+        self.performer.perform(router, router.machine.set_priority(priority, now), now)
+        self.journal.log("info", f"({router.name}) Changing effective priority from {old} to {priority}")
+        self.journal.report("priority", (router.name, router.state.value, priority))
 
     # -- what arrives --
 
@@ -301,6 +333,9 @@ class Speaker:
                 self.journal.log("error", str(error))
         self.hosting.add_static(settings)
         self.hosting.enforce_accept(settings.instances)
+        self.groups.configure(settings)
+        self.tracker.configure(settings)
+        self._weigh(now)
         self._reception.forget()
 
     def _change(self, router: VirtualRouter, instance: Instance, now: float) -> None:

@@ -1,0 +1,78 @@
+"""Sync groups: instances that are master, backup or in fault together (keepalived's vrrp_sync_group)."""
+
+from __future__ import annotations
+
+from vrrpcore.machine import Changed, State
+from vrrpcore.settings import Settings
+from vrrpcore.speaker.journal import Journal
+from vrrpcore.speaker.performer import Performer
+from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.watching import HostWatch
+
+_GROUP: str = "group"  # the kind of fault that a member has because of another one
+
+
+class SyncGroups:
+    """Follows every change of state of a member with the others."""
+
+    def __init__(
+        self, routers: dict[str, VirtualRouter], performer: Performer, watch: HostWatch, journal: Journal
+    ) -> None:
+        self._routers, self._performer, self._watch, self._journal = routers, performer, watch, journal
+        self._members: dict[str, tuple[str, ...]] = {}
+        self._states: dict[str, State] = {}
+        performer.followers.append(self.follow)
+
+    def configure(self, settings: Settings) -> None:
+        """Take over a configuration."""
+        self._members = {each.name: each.members for each in settings.sync_groups}
+        for name, members in self._members.items():
+            for member in members:
+                if member in self._routers:
+                    self._routers[member].sync_group = name
+
+    def others(self, router: VirtualRouter) -> list[VirtualRouter]:
+        names = self._members.get(router.sync_group, ())
+        return [self._routers[name] for name in names if name in self._routers and name != router.name]
+
+    def follow(self, router: VirtualRouter, change: Changed, now: float) -> None:
+        """One member changed its state."""
+        if not router.sync_group:
+            return
+        others = self.others(router)
+        if change.new is State.MASTER:
+            for each in others:
+                self._performer.perform(each, each.machine.join_master(now), now)
+        elif change.new is State.BACKUP and change.old is State.MASTER:
+            for each in others:
+                self._performer.perform(each, each.machine.join_backup(now), now)
+        self._tell(router)
+
+    def spread_faults(self, now: float) -> None:
+        """A fault of one member is a fault of all; when the last one is gone all recover together."""
+        for members in self._members.values():
+            present = [self._routers[name] for name in members if name in self._routers]
+            sick = [each for each in present if any(kind != _GROUP for kind in each.faults)]
+            for each in present:
+                source = next((other.name for other in sick if other is not each), "")
+                if source and each not in sick:
+                    self._watch.fault(each, _GROUP, f"{source} of the same sync group is in fault")
+                else:
+                    self._watch.fault(each, _GROUP, "")
+            for each in present:
+                self._watch.follow_faults(each, now)
+
+    def _tell(self, router: VirtualRouter) -> None:
+        """Report the group's state when all members share one that is new."""
+        states = {router.state, *(each.state for each in self.others(router))}
+        if len(states) != 1:
+            return
+        state = next(iter(states))
+        if self._states.get(router.sync_group) is state:
+            return
+        self._states[router.sync_group] = state
+        if state is not State.INIT:
+            self._journal.log(
+                "info", f"VRRP_Group({router.sync_group}) Syncing instances to {state.value.upper()} state"
+            )
+        self._journal.report("group", (router.sync_group, state.value))

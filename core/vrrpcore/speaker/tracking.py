@@ -1,0 +1,110 @@
+"""What tracked things do to priorities and faults, by keepalived's arithmetic. Pure.
+
+A script, process or interface is up or down, a file holds a number; None: not known yet. Weight 0 means that a thing
+that is down is the instance's fault; another weight w adds w while the thing is up (w > 0) or while it is down (w < 0);
+`reverse` turns that round. A file adds its number times the weight, and is a fault at -254 and below (any number but 0
+when the weight is 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vrrpcore.settings import Instance, Settings, Track, Tracking
+
+LOWEST, HIGHEST, OWNER = 1, 254, 255
+_FILE_FAULT: Final = -254
+Thing = tuple[str, str]  # kind (interface, script, file, process), name
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What all tracked things together mean for one instance."""
+
+    priority: int  # effective
+    faults: tuple[str, ...]  # in words
+
+
+class Tracker:
+    """The last known value of each tracked thing, and who depends on it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._values: dict[Thing, int | None] = {}
+        self._tracks: dict[str, tuple[tuple[str, Track], ...]] = {}
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Take over a configuration; values of things that stay are kept."""
+        groups: dict[str, Tracking] = {m: group.tracking for group in settings.sync_groups for m in group.members}
+        self._tracks = {}
+        values: dict[Thing, int | None] = {}
+        starts = {("script", each.name): 0 if each.init_fail else None for each in settings.scripts}
+        for instance in settings.instances:
+            found = [*_listed(instance.tracking)]
+            if instance.name in groups:
+                found += _listed(groups[instance.name])
+            self._tracks[instance.name] = tuple(found)
+            for kind, track in found:
+                thing = (kind, track.name)
+                values[thing] = self._values.get(thing, starts.get(thing))
+        self._values = values
+
+    def things(self, kind: str) -> set[str]:
+        """The names of the tracked things of one kind."""
+        return {name for each, name in self._values if each == kind}
+
+    def update(self, kind: str, name: str, value: int) -> bool:
+        """A thing's value now (1 up, 0 down; a file's number); True when that is news."""
+        thing = (kind, name)
+        if thing not in self._values or self._values[thing] == value:
+            return False
+        self._values[thing] = value
+        return True
+
+    def standing(self, instance: Instance) -> Standing:
+        """Where the instance stands."""
+        total, faults = instance.priority, []
+        for kind, track in self._tracks.get(instance.name, ()):
+            value = self._values[kind, track.name]
+            if value is None:
+                faults.append(f"waiting for the first result of {kind} {track.name}")
+                continue
+            change, fault = _file(track, value) if kind == "file" else _thing(track, bool(value))
+            total += change
+            if fault:
+                faults.append(f"tracked {kind} {track.name} {_words(kind, value)}")
+        if instance.priority == OWNER:
+            return Standing(OWNER, tuple(faults))
+        return Standing(min(max(total, LOWEST), HIGHEST), tuple(faults))
+
+
+def _listed(tracking: Tracking) -> list[tuple[str, Track]]:
+    kinds = (
+        ("interface", tracking.interfaces),
+        ("script", tracking.scripts),
+        ("file", tracking.files),
+        ("process", tracking.processes),
+    )
+    return [(kind, track) for kind, tracks in kinds for track in tracks]
+
+
+def _thing(track: Track, up: bool) -> tuple[int, bool]:
+    """(change of priority, fault) of something that is up or down."""
+    if track.weight == 0:
+        return 0, up is track.reverse
+    counts = up if track.weight > 0 else not up
+    return (-track.weight if track.reverse else track.weight) * counts, False
+
+
+def _file(track: Track, number: int) -> tuple[int, bool]:
+    if track.weight == 0:
+        return 0, (number != 0) is not track.reverse
+    change = number * (-track.weight if track.reverse else track.weight)
+    return max(change, -253), change <= _FILE_FAULT
+
+
+def _words(kind: str, value: int) -> str:
+    if kind == "file":
+        return f"holds {value}"
+    return {"interface": "is down", "script": "fails", "process": "does not run"}[kind] if not value else "is up"
