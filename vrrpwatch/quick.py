@@ -14,7 +14,7 @@ Both ways give the same verdicts; tests hold them against each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heapreplace
+from heapq import heappop, heapreplace
 from math import inf
 from typing import Final
 
@@ -208,7 +208,8 @@ class Quick:
                     del self._active[what]
             else:
                 self.settle()
-            self.judge._serve(at)
+            heappop(heap)
+            self.judge.serve_one(at, what)
         return inf
 
     def _pcap(self, pcap: PcapDecoder, buf: bytes, pos: int, end: int, before: list[Record]) -> int:

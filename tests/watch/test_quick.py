@@ -6,12 +6,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.bench import captures
 from tests.core.capture_octets import pcap
 from tests.core.test_pcap import damaged
+from tests.core.test_quiet_path import CHANGED_VERSION, EVENTS, Event, long_way_only, script
 from tests.support import ROOT
 from vrrpcore.addresses import VRRP_GROUP4, VRRP_GROUP6, pack
 from vrrpcore.errors import SourceError
@@ -33,10 +34,11 @@ T0 = 1_795_336_654.0
 def plain(data: bytes, caps: Caps | None = None) -> tuple[Judgement, SourceCounters]:
     """No short way, no memo: every record parsed and observed."""
     decoder, judge = Decoder(), Judge(caps)
-    for record in decoder.feed(data) + decoder.finish():
-        frame = unwrap(record.frame, record.link.linktype, record.vlans)
-        judge.observe(record.time, segment_of(record.link.segment, frame.vlans), record.outgoing, frame)
-    return judge.report(None, "x"), decoder.counters
+    with long_way_only():
+        for record in decoder.feed(data) + decoder.finish():
+            frame = unwrap(record.frame, record.link.linktype, record.vlans)
+            judge.observe(record.time, segment_of(record.link.segment, frame.vlans), record.outgoing, frame)
+        return judge.report(None, "x"), decoder.counters
 
 
 def quick(data: bytes, chunk: int = 1 << 20, caps: Caps | None = None) -> tuple[Judgement, SourceCounters]:
@@ -162,3 +164,28 @@ def test_steady_routers_with_a_disturbance_are_judged_the_same(hosts: int, count
                 ident = ident + 1 & 0xFFFF
     data = pcap(sorted(frames, key=lambda item: item[0]))
     assert quick(data) == plain(data)
+
+
+@settings(max_examples=150)
+@example(CHANGED_VERSION, 6)
+@given(st.lists(EVENTS, min_size=1, max_size=60), st.integers(0, 6))
+def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> None:
+    data = pcap((record.time, record.frame) for record in script(events, lead))
+    assert quick(data) == plain(data)
+
+
+def test_the_short_way_is_taken(tmp_path: Path) -> None:
+    """Else the equality above would prove nothing."""
+    data = captures.write(tmp_path / "bench.pcap", 3000, 40, 0.1).read_bytes()
+    decoder, judge, heard = Decoder(), Judge(), 0
+
+    def count(_: object) -> None:
+        nonlocal heard
+        heard += 1
+
+    way = Quick(judge, count)
+    decoder.feed(data[:24])
+    way.attach(decoder.inner)
+    for record in decoder.feed(data[24:]) + decoder.finish():
+        way.take(record)
+    assert heard < 300

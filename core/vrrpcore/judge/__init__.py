@@ -147,22 +147,25 @@ class Judge:
 
     def _serve(self, now: float) -> None:
         """Let everything happen that was due at or before `now`, in its order."""
+        while (due := self.docket.due(now)) is not None:
+            self.serve_one(*due)
+
+    def serve_one(self, at: float, what: object) -> None:
+        """Let the one thing happen that was due at `at`: it is off the heap already."""
         docket = self.docket
-        while (due := docket.due(now)) is not None:
-            at, what = due
-            docket.now = max(docket.now, at)
-            if isinstance(what, Book):
-                if what.due == at:
-                    what.due = 0.0
-                    if what.quiet is not None and rearm(docket, what, at):
-                        continue
-                    if what.settled is not None and settled.rearm(docket, what, at):
-                        continue
-                if docket.books.get(what.router.key) is what:
-                    self.adverts.review(what, at)
-                    mutes.claim_ended(what, at)
-            elif isinstance(what, Round):
-                self.owners.due(at, what)
+        docket.now = max(docket.now, at)
+        if isinstance(what, Book):
+            if what.due == at:
+                what.due = 0.0
+                if what.quiet is not None and rearm(docket, what, at):
+                    return
+                if what.settled is not None and settled.rearm(docket, what, at):
+                    return
+            if docket.books.get(what.router.key) is what:
+                self.adverts.review(what, at)
+                mutes.claim_ended(what, at)
+        elif isinstance(what, Round):
+            self.owners.due(at, what)
 
     def advance(self, now: float) -> None:
         """Let time pass without a frame: claims lapse, rounds close."""
