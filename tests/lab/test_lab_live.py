@@ -35,6 +35,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **module_path(), MARK: self.mark},
+            start_new_session=True,
         )
 
     def read_until(self, words: str) -> str:
@@ -108,8 +109,7 @@ def test_ctrl_c_ends_the_demo_cleanly() -> None:
     before = demos()
     with standing("demo") as child:
         child.read_until("one master")
-        for pid in child.relatives():  # as a terminal does: the whole foreground group
-            os.kill(pid, signal.SIGINT)
+        os.killpg(child.process.pid, signal.SIGINT)  # as a terminal does: the whole foreground group
         assert child.process.wait(20) == 130
         assert child.process.stderr is not None
         assert "Traceback" not in child.process.stderr.read()
