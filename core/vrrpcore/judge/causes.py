@@ -70,7 +70,8 @@ def _cause(contention: Contention, record: Record) -> tuple[str, str, list[Claim
 def _by_lock(contention: Contention, x: Claimant, y: Claimant) -> tuple[str, str, list[Claimant]]:
     pattern = contention.lock.pattern
     if pattern == "R":
-        return "peer_deaf", "proved", [y]
+        prompt = contention.lock.answered * 2 >= contention.lock.y_adverts
+        return "peer_deaf", "proved" if prompt else "likely", [y]
     if pattern == "S":
         return ("auth_key_mismatch", "proved", [x, y]) if contention.sealed else ("rejected", "proved", [x, y])
     if contention.answered_before:
@@ -167,9 +168,12 @@ def _explain_lock(contention: Contention, record: Record, x: Claimant, y: Claima
             f"{span(record.confirmed - record.start)} after the overlap began"
         )
     if lock.pattern == "R":
+        prompt = lock.answered * 2 >= lock.y_adverts
+        times, limit = (lock.answered, 0.005) if prompt else (lock.late, 0.2)
+        limit = min(limit, x.interval / (8 if prompt else 4))
         record.say(
-            f"{name(x)} answered {lock.answered} of {lock.y_adverts} adverts of {name(y)} within "
-            f"{span(min(0.005, x.interval / 8))}: it hears {name(y)}; only {name(y)} is deaf"
+            f"{name(x)} answered {times} of {lock.y_adverts} adverts of {name(y)} within {span(limit)}: it hears "
+            f"{name(y)}; only {name(y)} is deaf"
         )
     elif lock.pattern == "S":
         record.say(

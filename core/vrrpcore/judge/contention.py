@@ -15,6 +15,7 @@ from ..tally import Claimant, delta, superior
 from .docket import Record
 
 ANSWER_LIMIT: Final = 0.005  # seconds: an answer to a lower advert takes 0.01–4.2 ms (measured)
+LATE_LIMIT: Final = 0.2  # seconds within which a host under load reacts
 SKIP: Final = 1.8  # a gap of more than this many intervals skips a turn
 
 
@@ -25,7 +26,9 @@ class Lock:
     y_adverts: int = 0
     answered: int = 0
     heard_from: int = 0  # the number of y's advert that x was first seen to hear: 0 = none
-    heard_last: int = 0  # the newest such
+    late: int = 0  # turns in which x reacted, but as a host under load does: within a quarter of its interval
+    late_last: int = 0  # the newest such
+    heard_last: int = 0  # the newest in time
     heard: int = 0  # how many of them
     inside: int = 0  # adverts of x between 5 ms and adv − tol after one of y
     x_adverts: int = 0
@@ -35,12 +38,19 @@ class Lock:
     third: bool = False  # a third speaker was heard since y's last advert
 
     @property
+    def reacts(self) -> bool:
+        """x reacts to most adverts of y, if late: it announces after them, or speaks far before its turn."""
+        return self.late >= 3 and self.late * 2 >= self.y_adverts
+
+    @property
     def pattern(self) -> str:
         """R: x hears y and answers. S: they hear and reject each other. C: neither shows."""
         # Adverts in phase look like answers. x hears y where it announced, or spoke before its turn: at y's first
         # adverts or at many of them. Once in between is its own second burst, once at the end the healed path.
         early = 0 < self.heard_from <= 2 or self.heard >= 3
         if early and self.answered * 2 >= self.y_adverts:
+            return "R"
+        if self.reacts:
             return "R"
         if self.skipped and self.inside == 0:
             return "S"
@@ -117,6 +127,8 @@ class Contention:
             return
         tolerance = 0.004 + 0.004 * x.interval
         after = now - lock.last_y
+        if x.previous and now - x.previous < 0.75 * x.interval:
+            self._reacted(after, x.interval)
         if lock.open_turn and after <= min(ANSWER_LIMIT, x.interval / 8):
             lock.answered += 1
             lock.open_turn = False
@@ -131,12 +143,19 @@ class Contention:
         lock = self.lock
         if self.top is None or not lock.last_y:
             return
+        self._reacted(now - lock.last_y, self.top.interval)
         if lock.open_turn and now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
             lock.answered += 1
             lock.open_turn = False
             self._heard_y()
         elif 0 <= now - lock.last_y <= min(ANSWER_LIMIT, self.top.interval / 8):
             self._heard_y()
+
+    def _reacted(self, after: float, interval: float) -> None:
+        lock = self.lock
+        if 0 <= after <= min(LATE_LIMIT, interval / 4) and lock.late_last != lock.y_adverts:
+            lock.late_last = lock.y_adverts
+            lock.late += 1
 
     def _heard_y(self) -> None:
         lock = self.lock

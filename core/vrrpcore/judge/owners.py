@@ -235,6 +235,7 @@ class Owners:
                     macs = ", ".join(mac_text(m) for m in owners)
                     record.say(f"{sum(owners.values())} hosts answered one request for {text(book.address)} ({macs})")
         if contended:
+            second.explained(pairs, book)
             return
         if any(
             mutes.doubled(self.docket, router, component, book, owners, start, now, proved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..addresses import is_virtual_mac, mac_text, text
 from ..tally import Claimant, Component
+from . import mutes
 from .compat import visible
 from .docket import Book, Docket, Record
 from .masters import describe, down
@@ -23,8 +24,7 @@ def judge(
     """A closed round with two owners that no contention and no mute master explains."""
     router, component = _with_holder(pairs)
     if router is None or component is None:
-        if not pairs:
-            _unadvertised(docket, book, owners, start, now, proved)
+        _unadvertised(docket, book, pairs, owners, start, now, proved)
         return
     record = book.record
     if record is None or record.end is not None:
@@ -39,6 +39,18 @@ def judge(
         record.confirmed = now
     if record.cls in ("split_brain_suspected", "split_brain"):
         router.count(record)
+
+
+def explained(pairs: list[tuple[Book, Component]], book: AddressBook) -> None:
+    """The adverts tell more than ARP did: an episode that was only suspected belongs to the contention."""
+    record = book.record
+    if record is None or record.end is not None or record.cls != "split_brain_suspected":
+        return
+    for router, _ in pairs:
+        router.drop(record)
+    if record in book.records:
+        book.records.remove(record)
+    book.record = None
 
 
 def _with_holder(pairs: list[tuple[Book, Component]]) -> tuple[Book | None, Component | None]:
@@ -174,11 +186,23 @@ def _lapsed_member(component: Component, holder: Claimant) -> Claimant | None:
 
 
 def _unadvertised(
-    docket: Docket, book: AddressBook, owners: dict[bytes, int], start: float, now: float, proved: bool
+    docket: Docket,
+    book: AddressBook,
+    pairs: list[tuple[Book, Component]],
+    owners: dict[bytes, int],
+    start: float,
+    now: float,
+    proved: bool,
 ) -> None:
-    """No advert names the address: only announcements by two MACs, or the user's word, make it our affair."""
-    announcing = [m for m in owners if book.announced(m, 0.0)]
-    if len(announcing) < 2:
+    """No live claim names the address: announcements by two hosts, or by one beside a former master, make it ours.
+
+    Two masters whose adverts are both dropped on their way out look so: not one VRRP frame, and two owners.
+    """
+    former = [m for m in owners if any(mutes.owner_of(docket, r, m) is not None for r, _ in pairs)]
+    silent_since = max((m.last for _, c in pairs for m in c.members), default=0.0)
+    announcing = [m for m in owners if book.announced(m, silent_since)]
+    masters = list(dict.fromkeys([*former, *announcing]))
+    if not announcing or len(masters) < 2:
         return
     record = book.record
     if record is None or record.end is not None:
@@ -187,19 +211,32 @@ def _unadvertised(
         record.segment, record.family = book.segment, 4 if len(book.address) == 4 else 6
         book.record = record
         book.records.append(record)
+        if pairs:
+            pairs[0][0].add(record, docket.caps.episodes_per_router)
     record.last = now
-    record.masters = [mac_text(m) for m in announcing]
-    record.blamed = [mac_text(m) for m in announcing]
+    record.masters = [_host_name(docket, pairs, m) for m in masters]
+    record.blamed = list(record.masters)
     record.cause = "firewall_output"
+    record.candidates = ("firewall_output", "stale_vip_after_daemon_death", "foreign_host_has_vip")
     if proved:
         record.cls, record.confidence = "split_brain", "likely"
         record.confirmed = record.confirmed or now
-        record.candidates = ("firewall_output", "foreign_host_has_vip")
+    if pairs:
+        pairs[0][0].count(record)
     record.evidence.clear()
     record.say(
-        f"{' and '.join(record.masters)} both announce and answer for {text(book.address)}; no advert is heard from "
+        f"{' and '.join(record.masters)} both answer for {text(book.address)}, "
+        f"{' and '.join(_host_name(docket, pairs, m) for m in announcing)} announced it, and no advert is heard from "
         f"either"
     )
+
+
+def _host_name(docket: Docket, pairs: list[tuple[Book, Component]], mac: bytes) -> str:
+    for router, _ in pairs:
+        claimant = mutes.owner_of(docket, router, mac)
+        if claimant is not None:
+            return name(claimant)
+    return mac_text(mac)
 
 
 def ended(docket: Docket, book: AddressBook, now: float) -> None:
