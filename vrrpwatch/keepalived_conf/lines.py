@@ -26,7 +26,8 @@ class LogicalLine:
     """What keepalived's parser sees as one line, and where it came from.
 
     `column` is that of the text's first character; `exact` says that the text is a piece of the file, so that offsets
-    in it are columns (not after a substitution).
+    in it are columns (not after a substitution). A template that nobody filled (`${VIP:-x}`, `{{ vip }}`) stays one
+    word in `text`; `pieces` is what keepalived makes of it, for which its braces are braces.
     """
 
     text: str
@@ -34,6 +35,7 @@ class LogicalLine:
     line: int
     column: int
     exact: bool = True
+    pieces: tuple[str, ...] = ()
 
     def column_at(self, offset: int) -> int:
         """The column of a character of the text, as far as it is in the file."""
@@ -206,9 +208,10 @@ class LineReader:
         while (piece := self._next()) is not None:
             place = self._stack[-1] if self._stack else None
             name, line = (place.source.name, place.line) if place else ("", 1)
-            for text, offset in cut_at_braces(piece.text):
+            for text, offset in cut_at_braces(piece.text, keep=_TEMPLATE):
                 column = piece.column + offset if piece.exact else piece.column
-                yield LogicalLine(text, name, line, column, piece.exact)
+                inner = tuple(each for each, _ in cut_at_braces(text)) if "{" in text and text != "{" else ()
+                yield LogicalLine(text, name, line, column, piece.exact, inner if len(inner) > 1 else ())
                 count += 1
             if count >= MAX_LINES:
                 self._report(
@@ -388,29 +391,40 @@ class LineReader:
         return _Text(cleaned, piece.column, False), cleaned.startswith("@") or "$" in cleaned
 
 
-def cut_at_braces(text: str) -> list[tuple[str, int]]:
-    """A line cut so that every brace outside of `"` stands alone: pieces with their offsets."""
+#: Templates of shells, Docker, Jinja, Go and Ansible that were never filled.
+_TEMPLATE = re.compile(r"\$\{[A-Za-z_][^{}\"]*\}|\{\{[^{}\"]*\}\}|\{%[^{}\"]*%\}")
+
+
+def cut_at_braces(text: str, keep: re.Pattern[str] | None = None) -> list[tuple[str, int]]:
+    """A line cut so that every brace outside of `"` stands alone: pieces with their offsets.
+
+    What `keep` matches stays in one piece.
+    """
     if "{" not in text and "}" not in text:
         return [(text, 0)]
+    kept = {match.start(): match.end() for match in keep.finditer(text)} if keep is not None else {}
     pieces: list[tuple[str, int]] = []
     at, end = 0, len(text)
     while at < end:
         if text[at] in " \t":
             at += 1
-        elif text[at] in "{}":
+        elif text[at] in "{}" and at not in kept:
             pieces.append((text[at], at))
             at += 1
         else:
-            stop = _brace_after(text, at)
+            stop = _brace_after(text, at, kept)
             pieces.append((text[at:stop].rstrip(" \t"), at))
             at = stop
     return pieces
 
 
-def _brace_after(text: str, at: int) -> int:
+def _brace_after(text: str, at: int, kept: dict[int, int]) -> int:
     """The position of the first brace that is not quoted; the end when there is none (or a quote stays open)."""
     end = len(text)
     while at < end:
+        if at in kept:
+            at = kept[at]
+            continue
         if text[at] in "{}":
             return at
         if text[at] == '"':

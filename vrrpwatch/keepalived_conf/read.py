@@ -9,7 +9,7 @@ from vrrpcore.settings import GlobalDefs, Instance, Settings
 from vrrpwatch.keepalived_conf import bind_host, bind_instance, bind_servers, routes, value_lines
 from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
-from vrrpwatch.keepalived_conf.lines import LineReader
+from vrrpwatch.keepalived_conf.lines import LineReader, LogicalLine
 from vrrpwatch.keepalived_conf.sources import Library
 from vrrpwatch.keepalived_conf.structure import Node, TreeBuilder, prepare
 from vrrpwatch.keepalived_conf.tables import ROOT
@@ -48,8 +48,20 @@ def read_all(path: str, config_id: str = "", environment: Mapping[str, str] | No
     tree = builder.build()
     settings = _Model(tree, collector).settings(tuple(library.sources) or (path,))
     judge_whole(settings, tree, collector)
+    _templates(logical, collector)
     _last_lines(library, collector)
     return Reading(settings, collector.sorted(settings.files), library, tree)
+
+
+def _templates(lines: Iterable[LogicalLine], collector: Collector) -> None:
+    """Lines with a template that nothing else has told of."""
+    for at in lines:
+        if at.pieces:
+            message = "this looks like a template that was never filled; keepalived takes its braces for a block"
+            fix = "put the real value in its place, or fill the template first (envsubst, the container's start script)"
+            collector.add(
+                Finding(at.file, at.line, at.column, at.line, Severity.ERROR, "unfilled-placeholder", message, fix, 5)
+            )
 
 
 def _last_lines(library: Library, collector: Collector) -> None:

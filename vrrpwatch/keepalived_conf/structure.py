@@ -92,7 +92,7 @@ class TreeBuilder:
         self._stack = [_Frame(-1, root, self.root, needs_brace=False)]
         self.contexts: list[Context] = [(-1, "block")] * len(lines)
         self.told: list[tuple[int, Finding]] = []  # structural findings with the line's index
-        braces = [line.at.text for line in lines if line.at.text in "{}"]
+        braces = [line.at.text for line in lines if line.at.text in ("{", "}")]
         self._unclosed = braces.count("{") > braces.count("}")
 
     # -- findings ------------------------------------------------------------------------------------------------
@@ -412,48 +412,70 @@ def _homes(level: Level, name: str) -> list[str]:
     return found
 
 
+def _tokens(line: Line) -> tuple[str, ...]:
+    """What keepalived's parser looks at: the first word, or every piece of a template that it cuts at braces."""
+    if line.at.pieces:
+        return tuple(
+            split(piece)[0][0].text if piece not in "{}" else piece for piece in line.at.pieces if split(piece)[0]
+        )
+    return (line.at.text if line.at.text in ("{", "}") else line.head,)
+
+
+class _Walker:
+    """keepalived's parser, reduced to where it stands and what it does not know."""
+
+    def __init__(self, root: Level) -> None:
+        self._stack: list[tuple[Level, Context]] = [(root, (-1, "block"))]
+        self._needs_brace = False
+        self._values = -1  # the index that opened a block of values
+        self._wants_open = False
+
+    @property
+    def context(self) -> Context:
+        return (self._values, "values") if self._values >= 0 else self._stack[-1][1]
+
+    def step(self, index: int, head: str) -> bool:
+        """Take one token; whether keepalived complains of it."""
+        return self._value(head) if self._values >= 0 else self._keyword(index, head)
+
+    def _value(self, head: str) -> bool:
+        opening, self._wants_open = self._wants_open, False
+        if opening and head == "{":
+            return False
+        if head == "}":
+            self._values = -1
+        return head == "{"
+
+    def _keyword(self, index: int, head: str) -> bool:
+        needed, self._needs_brace = self._needs_brace, False
+        if needed and head == "{":
+            return False
+        if head == "{":
+            return True
+        if head == "}" and len(self._stack) > 1:
+            self._stack.pop()
+            return needed
+        keyword = self._stack[-1][0].get(head)
+        if keyword is None:
+            return True
+        if keyword.level is not None:
+            self._stack.append((keyword.level, (index, "block")))
+            self._needs_brace = True
+        elif keyword.values:
+            self._values, self._wants_open = index, True
+        return needed
+
+
 def walk(lines: list[Line], root: Level) -> tuple[list[Context], set[int]]:
     """How keepalived's parser goes through the lines: where it stands at each, and which ones it complains of."""
     contexts: list[Context] = []
     complaints: set[int] = set()
-    stack: list[tuple[Level, Context]] = [(root, (-1, "block"))]
-    needs_brace, values = False, -1  # values: index of the open value block
-    wants_open = False
+    walker = _Walker(root)
     for index, line in enumerate(lines):
-        text = line.at.text
-        head = text if text in ("{", "}") else line.head
-        if values >= 0:
-            contexts.append((values, "values"))
-            if wants_open and head == "{":
-                wants_open = False
-                continue
-            wants_open = False
-            if head == "}":
-                values = -1
-            elif head == "{":
+        contexts.append(walker.context)
+        for head in _tokens(line):
+            if walker.step(index, head):
                 complaints.add(index)
-            continue
-        level, context = stack[-1]
-        contexts.append(context)
-        if needs_brace:
-            needs_brace = False
-            if head == "{" and len(stack) > 1:
-                continue
-            complaints.add(index)
-        elif head == "{":
-            complaints.add(index)
-            continue
-        if head == "}" and len(stack) > 1:
-            stack.pop()
-            continue
-        keyword = level.get(head)
-        if keyword is None:
-            complaints.add(index)
-        elif keyword.level is not None:
-            stack.append((keyword.level, (index, "block")))
-            needs_brace = True
-        elif keyword.values:
-            values, wants_open = index, True
     return contexts, complaints
 
 
@@ -466,18 +488,18 @@ def walk_skipping(lines: list[Line], root: Level) -> set[int]:
     complaints: set[int] = set()
     depth, pending = 0, False  # pending: a block's keyword was read, its `{` must be next
     for index, line in enumerate(lines):
-        text = line.at.text
-        if pending:
-            pending = False
-            if text == "{":
-                depth = 1
+        for text in _tokens(line):
+            if pending:
+                pending = False
+                if text == "{":
+                    depth = 1
+                    continue
+            if depth:
+                depth += {"{": 1, "}": -1}.get(text, 0)
                 continue
-        if depth:
-            depth += {"{": 1, "}": -1}.get(text, 0)
-            continue
-        keyword = root.get(text if text in ("{", "}") else line.head)
-        if keyword is None:
-            complaints.add(index)
-        elif keyword.is_block:
-            pending = True
+            keyword = root.get(text)
+            if keyword is None:
+                complaints.add(index)
+            elif keyword.is_block:
+                pending = True
     return complaints

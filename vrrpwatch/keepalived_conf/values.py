@@ -159,6 +159,7 @@ def scope(text: str) -> int:
 
 _PLACEHOLDERS = (
     re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*(?:[:?+-][^}]*)?\}?"),  # ${VIP}, ${VRRP_ID:-51}, $VIP
+    re.compile(r"\{\{[^{}]*\}\}|\{%[^{}]*%\}"),  # {{ vip }}
     re.compile(r"__[A-Za-z0-9_.-]+__"),
     re.compile(r"<[^<>]*[A-Za-z][^<>]*>?"),  # <vip>, <--VIP-->
     re.compile(r"%%?[A-Za-z_][A-Za-z0-9_]*%%?"),
