@@ -72,40 +72,18 @@ def _name(
     """Set class, cause, confidence, blame and evidence of the episode from who answered."""
     holder = component.holder
     assert holder is not None
-    segment = router.router.segment
-    own = docket.macs_of(segment, holder)
+    own = docket.macs_of(router.router.segment, holder)
     strangers = [m for m in owners if m not in own and not is_virtual_mac(m)]
     flux = [m for m in strangers if _is_flux(docket, book, router, m)]
     flux += [m for m in owners if m in own and not is_virtual_mac(m) and is_virtual_mac(holder.mac)]
     rest = [m for m in strangers if m not in flux]
+    twice = any(k > 1 for m, k in owners.items() if is_virtual_mac(m) or m in own)
+    former = _former(docket, router, rest)
+    gone = former or (_lapsed_member(component, holder) if twice else None)
     record.masters = [name(holder)]
     record.evidence.clear()
-    former = _former(docket, router, rest)
-    twice = any(k > 1 for m, k in owners.items() if is_virtual_mac(m) or m in own)
-    facts = (
-        f"{sum(owners.values())} answers to one request for {text(book.address)} from "
-        f"{', '.join(mac_text(m) for m in owners)}, last at {at_text(book.last_double)}"
-    )
-    silenced = former if former is not None or rest or flux or not twice else _lapsed_member(component, holder)
-    mismatch = _silenced_by(silenced, holder, record.last)
-    if silenced is not None and mismatch:
-        _set(record, proved, "split_brain", mismatch, "likely", name(silenced))
-        record.candidates = ("stale_vip_after_daemon_death",)
-        record.masters.append(name(silenced))
-        record.facts["owner"] = name(silenced)
-        record.say(
-            f"{with_priority(silenced)} was last heard at {at_text(silenced.last)}, while {with_priority(holder)} was "
-            f"master already, and they disagree: {describe(mismatch, silenced, holder)}"
-        )
-    elif former is not None:
-        _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", "proved", name(former))
-        record.masters.append(name(former))
-        record.facts["owner"] = name(former)
-        record.say(
-            f"{with_priority(former)} was heard last at {at_text(former.last)}, "
-            f"{'resigned' if former.ended == 'resigned' else 'never resigned'}, and still answers for "
-            f"{text(book.address)} beside {with_priority(holder)}"
-        )
+    if gone is not None:
+        _left_behind(record, gone, holder, book, proved, seen=former is not None)
     elif rest:
         sure = any(m in book.sole for m in owners if m not in rest)
         _set(record, proved, "duplicate_ip", "foreign_host_has_vip", "proved" if sure else "likely", mac_text(rest[0]))
@@ -115,20 +93,36 @@ def _name(
         record.say(f"{mac_text(rest[0])}, which never advertised, answers for {text(book.address)}")
     elif flux:
         _set(record, proved, "arp_flux", "arp_flux", "proved", mac_text(flux[0]))
-        record.say(
-            f"{', '.join(mac_text(m) for m in flux)} answer with a physical MAC beside the virtual one: "
-            f"backups without arp_ignore"
-        )
+        macs = ", ".join(mac_text(m) for m in flux)
+        record.say(f"{macs} answer with a physical MAC beside the virtual one: backups without arp_ignore")
     elif twice:
-        gone = _lapsed_member(component, holder)
-        if gone is not None:
-            _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", "likely", name(gone))
-            record.masters.append(name(gone))
-            record.facts["owner"] = name(gone)
-            record.say(f"{with_priority(gone)} fell silent at {at_text(gone.last)}; the virtual MAC answers twice")
-        else:
-            _set(record, False, "split_brain_suspected", "deaf", "possible", name(holder))
-    record.say(facts)
+        _set(record, False, "split_brain_suspected", "deaf", "possible", name(holder))
+    record.say(
+        f"{sum(owners.values())} answers to one request for {text(book.address)} from "
+        f"{', '.join(mac_text(m) for m in owners)}, last at {at_text(book.last_double)}"
+    )
+
+
+def _left_behind(record: Record, gone: Claimant, holder: Claimant, book: AddressBook, proved: bool, seen: bool) -> None:
+    """A former speaker's host still answers (`seen`: by a MAC of its own, else as the virtual MAC's second answer)."""
+    record.facts["owner"] = name(gone)
+    record.masters.append(name(gone))
+    mismatch = _silenced_by(gone, holder, record.last)
+    if mismatch:
+        _set(record, proved, "split_brain", mismatch, "likely", name(gone))
+        record.candidates = ("stale_vip_after_daemon_death",)
+        record.say(
+            f"{with_priority(gone)} was last heard at {at_text(gone.last)}, when {with_priority(holder)} was master as "
+            f"well, and they disagree: {describe(mismatch, gone, holder)}"
+        )
+        return
+    confidence = "proved" if seen else "likely"
+    _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", confidence, name(gone))
+    left = "resigned" if gone.ended == "resigned" else "never resigned"
+    how = f"still answers for {text(book.address)}" if seen else "the virtual MAC answers twice"
+    record.say(
+        f"{with_priority(gone)} was heard last at {at_text(gone.last)}, {left}, and {how} beside {with_priority(holder)}"
+    )
 
 
 def _set(record: Record, proved: bool, cls: str, cause: str, confidence: str, blamed: str) -> None:
