@@ -119,9 +119,9 @@ def _left_behind(record: Record, gone: Claimant, holder: Claimant, book: Address
     confidence = "proved" if seen else "likely"
     _set(record, proved, "residual_vip", "stale_vip_after_daemon_death", confidence, name(gone))
     left = "resigned" if gone.ended == "resigned" else "never resigned"
-    how = f"still answers for {text(book.address)}" if seen else "the virtual MAC answers twice"
+    how = f"still answers for {text(book.address)}" if seen else "its virtual MAC answers twice"
     record.say(
-        f"{with_priority(gone)} was heard last at {at_text(gone.last)}, {left}, and {how} beside {with_priority(holder)}"
+        f"{with_priority(gone)} was heard last at {at_text(gone.last)}, {left}; {how} beside {with_priority(holder)}"
     )
 
 
