@@ -25,7 +25,7 @@ Key: TypeAlias = bytes | tuple[tuple[int, ...], bytes]
 _ETHERNET: Final = 1
 _IPV4: Final = b"\x08\x00"
 _IPV6: Final = b"\x86\xdd"
-_TAGS: Final = (b"\x81\x00", b"\x88\xa8", b"\x91\x00")
+_TAGS: Final = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
 _VRRP: Final = b"\x70"
 #: Distinct contents that are remembered at least (twice as many at most): 16 claimants on each of 1,024 routers.
 DEFAULT_CAPACITY: Final = 16_384
@@ -74,15 +74,17 @@ class Memo:
 
     def _other(self, data: bytes, linktype: int, vlans: tuple[int, ...]) -> tuple[Frame, int | None]:
         """IPv6, tags in the frame, other link types."""
-        at = 12
-        while data[at : at + 2] in _TAGS and at < 12 + 4 * MOST_TAGS:
+        if linktype != _ETHERNET:
+            return self._bypass(data, linktype, vlans)
+        at = 14
+        ethertype = data[12:14]
+        while ethertype in _TAGS and at < 14 + 4 * MOST_TAGS:
+            ethertype = data[at + 2 : at + 4]
             at += 4
-        ethertype = data[at : at + 2]
-        at += 2
-        if ethertype == _IPV6 and data[at + 6 : at + 7] == _VRRP and linktype == _ETHERNET:
-            octets = data
-        elif ethertype == _IPV4 and data[at + 9 : at + 10] == _VRRP and linktype == _ETHERNET:
+        if ethertype == _IPV4 and data[at + 9 : at + 10] == _VRRP:
             octets = data[: at + 4] + data[at + 6 : at + 10] + data[at + 12 :]
+        elif ethertype == _IPV6 and data[at + 6 : at + 7] == _VRRP:
+            octets = data
         else:
             return self._bypass(data, linktype, vlans)
         key: Key = (vlans, octets) if vlans else octets
