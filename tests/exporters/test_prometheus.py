@@ -122,11 +122,15 @@ def test_cached_text_never_shows_an_earlier_snapshots_value(several: list[Judgem
 
 
 def test_golden_exposition_pins_every_name_help_type_and_label() -> None:
-    facts = {"instances": lambda: [instance(), instance("backup", daemon="frr")], "reload_state": lambda: (True, T0)}
+    facts = {
+        "instances": lambda: [instance(), instance("backup", daemon="frr")],
+        "sources": lambda: {"keepalived": True, "frr": False},
+        "reload_state": lambda: (True, T0),
+    }
     page = exposition(full(), **facts)
     page._facts.notifications.add("webhook", "sent")
     body = page.render()[0].decode()
-    body = re.sub(r"(vrrpwatch_snapshot_age_seconds) \S+", r"\1 0.0", body)
+    body = re.sub(r"(?m)^(vrrpwatch_snapshot_age_seconds) \S+", r"\1 0.0", body)
     if os.environ.get("VRRPWATCH_WRITE_GOLDEN"):
         GOLDEN.write_text(body)
     assert body == GOLDEN.read_text(), "changed on purpose? VRRPWATCH_WRITE_GOLDEN=1 writes it anew"
