@@ -62,7 +62,9 @@ def test_a_file_counts_with_its_number(weight: int, number: int, priority: int, 
 
 def test_what_is_not_known_yet_holds_the_instance_back() -> None:
     made, settings = tracker("script", Track("it", 0))
-    assert "waiting for the first result of script it" in made.standing(settings.instances[0]).faults
+    assert made.pending(settings.instances[0]) == ["script it"]
+    made.update("script", "it", 1)
+    assert made.pending(settings.instances[0]) == []
 
 
 def test_init_fail_begins_as_failed() -> None:

@@ -52,6 +52,7 @@ class Speaker:
         self._pacers: dict[tuple[str, bool], Pacer] = {}
         self._watched: dict[int, Callable[[], None]] = {}
         self._keys: dict[int, Key] = {}
+        self._waiting: set[str] = set()  # routers that start when all that they track is known
         self._next_rows = inf
         self._row_turn = 0
 
@@ -101,8 +102,13 @@ class Speaker:
         if delay > 0:
             router.start_at = now + delay
             self.performer.settle(router)
+        elif pending := self.tracker.pending(router.instance):
+            router.start_at = inf
+            self._waiting.add(router.name)
+            self.journal.log("info", f"({router.name}) waits for the first result of {', '.join(pending)}")
         else:
             router.start_at = inf
+            self._waiting.discard(router.name)
             self.performer.perform(router, router.machine.start(now, healthy=not router.faults), now)
 
     def run(self) -> None:
@@ -232,6 +238,7 @@ class Speaker:
             receiver.close()
         router.announcements.end()
         router.deadline = inf
+        self._waiting.discard(router.name)
         if router.carrier != router.base:  # its interface goes, and with it what was bound to it
             sender = self._senders.pop((router.carrier, router.instance.family), None)
             if sender is not None:
@@ -267,6 +274,9 @@ class Speaker:
             self._set_priority(router, standing.priority, now)
             self.host_watch.follow_faults(router, now)
         self.groups.spread_faults(now)
+        for name in [each for each in self._waiting if each in self.routers]:
+            if not self.tracker.pending(self.routers[name].instance):
+                self._start(self.routers[name], now)
 
     def _set_priority(self, router: VirtualRouter, priority: int, now: float) -> None:
         old = router.machine.priority

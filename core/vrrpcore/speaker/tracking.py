@@ -62,13 +62,17 @@ class Tracker:
         self._values[thing] = value
         return True
 
+    def pending(self, instance: Instance) -> list[str]:
+        """What has to be known before the instance may start at all: its scripts, files and processes."""
+        tracks = self._tracks.get(instance.name, ())
+        return [f"{kind} {track.name}" for kind, track in tracks if self._values[kind, track.name] is None]
+
     def standing(self, instance: Instance) -> Standing:
-        """Where the instance stands."""
+        """Where the instance stands; what is not known yet counts for nothing."""
         total, faults = instance.priority, []
         for kind, track in self._tracks.get(instance.name, ()):
             value = self._values[kind, track.name]
             if value is None:
-                faults.append(f"waiting for the first result of {kind} {track.name}")
                 continue
             change, fault = _file(track, value) if kind == "file" else _thing(track, bool(value))
             total += change
