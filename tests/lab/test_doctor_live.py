@@ -28,6 +28,18 @@ def test_a_healthy_backup_has_no_problem(pair: Pair) -> None:
     assert "listened to 224.0.0.18" in answer.out
 
 
+def test_a_master_that_is_not_alone_is_told_so(pair: Pair) -> None:
+    pair.b.drop_vrrp("input")
+    pair.second.wait_state("MASTER")
+    answer = vrrpwatch(pair.b, "doctor", "-i", "eth0", "--for", "2.5")
+    pair.b.allow_vrrp()
+    pair.second.wait_state("BACKUP")
+    assert (
+        "PROBLEM daemon     vrid 51/ipv4: this host advertises, and 10.9.30.1 (prio 150) is master as well"
+        in answer.out
+    )
+
+
 def test_the_nft_rule_is_named_with_its_counter_and_the_line_that_opens_it_works(pair: Pair) -> None:
     pair.b.run("nft", "add table inet site; add chain inet site input { type filter hook input priority 0; }")
     pair.b.run("nft", "add rule inet site input ip protocol { 1, 112 } counter drop")

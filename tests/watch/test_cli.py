@@ -77,6 +77,8 @@ def child(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         (["list", "--local", "-i", "eth0"], 2, "--local"),
         (["list", "-i", "no-such-if"], 1, "no interface 'no-such-if'"),
         (["doctor", "--for", "-1"], 2, "--for -1"),
+        (["history", "--journal", "/nonexistent.db"], 1, "/nonexistent.db"),
+        (["history", "--since", "yesterday"], 2, "--since yesterday"),
         (["doctor", "-i", "no-such-if"], 1, "no interface 'no-such-if'"),
         (["run", "-f", "/nonexistent.conf"], 2, "/nonexistent.conf"),
         (["rules"], 2, "--out"),

@@ -75,6 +75,12 @@ def run(
         str, typer.Option("--config-id", "-I", metavar="ID", help="Which `@ID` lines apply [default: the host's name].")
     ] = "",
     pid_file: Annotated[str, typer.Option("--pid-file", metavar="FILE", help="Write the process id there.")] = "",
+    state: Annotated[
+        str, typer.Option("--state", metavar="FILE", help="Publish the state there; empty: nowhere.")
+    ] = "/run/vrrpwatch/speaker.json",
+    realtime: Annotated[
+        bool, typer.Option("--realtime/--no-realtime", help="Real-time scheduling, where it is permitted.")
+    ] = True,
 ) -> None:
     """The active speaker: takes part in the election as keepalived.conf says, beside keepalived and FRR.
 
@@ -88,4 +94,5 @@ def run(
     from vrrpwatch.run_speaker import RunOptions
     from vrrpwatch.run_speaker import run as run_speaker
 
-    leave(run_speaker(RunOptions(config=file, test=test, config_id=config_id, pid_file=pid_file)))
+    given = RunOptions(file, test, config_id, state, pid_file, realtime)
+    leave(run_speaker(given))

@@ -1,7 +1,8 @@
-"""Declarations of the commands that listen or read: check, analyze, list, doctor."""
+"""Declarations of the commands that listen or read: check, analyze, list, history, doctor."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -127,6 +128,34 @@ def list_routers(
 
     one_of("--output", output, ("table", "json", "file_sd"))
     leave(run(tuple(interface or ()), tuple(sensor or ()), local, seconds, promisc, output))
+
+
+def history(
+    journal: Annotated[
+        Path | None, typer.Option("--journal", metavar="FILE", help="[default: /var/lib/vrrpwatch/journal.db]")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="vrrpwatch.toml that names the journal.")
+    ] = None,
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="30m, 24h, 7d, or a date and time.")] = "",
+    vrid: Annotated[int | None, typer.Option("--vrid", metavar="ID", help="Only this virtual router.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Handovers too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 1000,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="text|json")] = "text",
+) -> None:
+    """Past episodes, from the journal that `watch` keeps.
+
+    \b
+      vrrpwatch history --since 7d
+      vrrpwatch history --vrid 51 --all -o json
+      vrrpwatch history --journal /var/lib/vrrpwatch/journal.db --since 2026-11-22T08:30
+
+    Needs to be allowed to read the journal.
+    """
+    from vrrpwatch.history import HistoryOptions, run
+
+    one_of("--output", output, ("text", "json"))
+    leave(run(HistoryOptions(journal, config, since, vrid, everything, output, limit)))
 
 
 def doctor(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,9 +15,9 @@ from vrrpwatch.capture import FileCapture, open_files, parse_sensor
 from vrrpwatch.commands.check import address
 from vrrpwatch.commands.console import Output, answer, remark, render
 from vrrpwatch.narrowing import Wanted, narrow
+from vrrpwatch.progress import Progress
 from vrrpwatch.replay import replay
 
-PROGRESS_EVERY: Final = 1.0  # seconds
 ONE_LAN: Final = "capture"  # the segment of several sensors that each show one link
 
 
@@ -65,14 +63,16 @@ def judge_files(source: FileCapture, *, one_lan: bool = True) -> Judgement:
 
 def _one(source: FileCapture) -> Judgement:
     judge = Judge()
+    progress = Progress(sys.stderr)
     try:
-        replay(source, judge, _progress())
+        replay(source, judge, progress)
     except KeyboardInterrupt:
         if not any(file.path == "-" for file in source.files):
             raise
         # Ctrl-C in `ssh … tcpdump -w - | vrrpwatch analyze -` ends the reading, not the report.
         remark("interrupted: judging what has been read so far")
     finally:
+        progress.close()
         source.close()
     return judge.report(None, source.name, __version__)
 
@@ -103,24 +103,3 @@ def _several(source: FileCapture, one_lan: bool) -> Judgement:
             [(at, segment_of(ONE_LAN if same else base, vlans), out, one) for (at, _, out, one), (base, vlans) in rows],
         )
     return panel.report(source.name, __version__)
-
-
-def _progress() -> Callable[[int, int], None] | None:
-    """A line on stderr that counts up, on a terminal only, and only where reading takes longer than a second."""
-    if not sys.stderr.isatty():
-        return None
-    last = time.monotonic()
-    shown = False
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last, shown
-        now = time.monotonic()
-        if now - last < PROGRESS_EVERY and not (shown and total and done >= total):
-            return
-        last, shown = now, True
-        share = f"{100 * done / total:3.0f} %" if total else f"{done / 1e6:.0f} MB"
-        end = "\r\x1b[K" if total and done >= total else ""
-        sys.stderr.write(f"\rvrrpwatch: {share} read{end}")
-        sys.stderr.flush()
-
-    return progress

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOCAL_DAEMON: Final = "http://127.0.0.1:10112"
 LINGER: Final = 0.25  # seconds after a confirmation in which the answer that proves its cause may come
+PATIENCE: Final = 2.6  # seconds of listening, up to which that answer is waited for all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +160,16 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
 
 def settled(judgement: Judgement) -> bool:
     """Whether a split brain is confirmed, and its cause proved or the time for that over."""
-    if judgement.worst.cls != "split_brain":
+    if judgement.worst.cls != "split_brain" or judgement.start is None or judgement.end is None:
         return False
-    for row in judgement.routers:
-        for episode in row.episodes:
-            if episode.cls == "split_brain" and episode.confirmed is not None:
-                lingered = judgement.end is not None and judgement.end - episode.confirmed > LINGER
-                if lingered or episode.confidence == "proved":
-                    return True
-    return False
+    listened = judgement.end - judgement.start
+    confirmed = [
+        (one.confidence == "proved", judgement.end - one.confirmed)
+        for row in judgement.routers
+        for one in row.episodes
+        if one.cls == "split_brain" and one.confirmed is not None
+    ]
+    return any(proved or (since > LINGER and listened > PATIENCE) for proved, since in confirmed)
 
 
 def _announce(capture: LiveCapture, options: CheckOptions) -> None:
