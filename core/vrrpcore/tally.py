@@ -277,7 +277,8 @@ class Tally:
         """Enter a claimant; returns the one that had to go for it, or None."""
         gone = None
         if len(router.claimants) >= self.caps.claimants_per_router:
-            gone = min(router.claimants.values(), key=lambda c: (c.since is not None, c.last))
+            # One advert costs an inventor nothing: who has kept its claim for longer stays.
+            gone = min(router.claimants.values(), key=lambda c: (c.since is not None and c.spoke > 1, c.last))
             self.remove(router, gone)
             self.evicted += 1
         router.claimants[claimant.key] = claimant

@@ -342,3 +342,36 @@ def test_address_of_a_split_names_its_verdict() -> None:
     row = next(r for r in wire.probes({6.0: [a.answer(), b.answer()]}).judgement().addresses if r.vip == VIP)
     assert row.worst.cls == "split_brain"
     assert row.hosts == 2
+
+
+def test_a_flood_of_invented_routers_is_bounded_and_said() -> None:
+    judge = Wire().judge()
+    for k in range(6000):
+        host = Host(1, 100, vrid=k % 255 + 1, address=f"10.{k >> 8}.{k & 255}.1", vips=(f"10.200.{k >> 8}.{k & 255}",))
+        judge.observe(1000 + k / 1000, f"lan{k // 255}", False, host.advert())
+    docket = judge.docket
+    assert len(docket.books) <= docket.caps.routers == 4096
+    assert docket.tally.evicted == 6000 - 4096
+    assert set(docket.listed) == {(key[0], a) for key, book in docket.books.items() for a in book.listed}
+    assert judge.report().sensor.notes
+
+
+def test_invented_sources_of_one_router_do_not_push_out_its_master() -> None:
+    a = Host(1, 150)
+    judge = Wire().adverts(a, 0, 5).judge()
+    for k in range(500):
+        rogue = Host(9, 1, address=f"10.7.{k >> 8}.{k & 255}", vips=(f"10.201.{k >> 8}.{k & 255}",))
+        judge.observe(1005.0 + k / 1000, SEGMENT, False, rogue.advert())
+        if k % 100 == 0:
+            judge.observe(1005.0 + k / 1000, SEGMENT, False, a.advert())
+    book = next(iter(judge.docket.books.values()))
+    assert len(book.router.claimants) <= 16
+    assert any(c.mac == a.mac for c in book.router.claimants.values())
+    assert len(judge.docket.listed) <= 17
+
+
+def test_a_list_that_changes_with_each_advert_leaves_nothing_behind() -> None:
+    judge = Wire().judge()
+    for k in range(1000):
+        judge.observe(1000.0 + k, SEGMENT, False, Host(1, 150, vips=(f"10.9.{k >> 8}.{k & 255}",)).advert())
+    assert len(judge.docket.listed) == 1

@@ -90,15 +90,11 @@ class Judge:
     def _evicted(self, router: Router) -> None:
         """A router had to go for another one: forget what is indexed by it, and say so."""
         docket = self.docket
-        docket.books.pop(router.key).hush()  # octets may still lead to it: see express
+        book = docket.books.pop(router.key)
+        book.hush()  # octets may still lead to it: see express
         docket.note("more virtual routers than are remembered: the one silent longest was forgotten (a flood?)")
-        for claimant in router.claimants.values():
-            for address in claimant.advert.addresses:
-                keys = docket.listed.get((router.segment, address))
-                if keys is not None:
-                    keys.pop(router.key, None)
-                    if not keys:
-                        del docket.listed[(router.segment, address)]
+        for address in book.listed:
+            docket.unlist(router.key, address)
 
     def _other(self, time: float, segment: str, frame: Frame) -> None:
         body, ip = frame.body, frame.ip

@@ -34,7 +34,7 @@ class Adverts:
         if ip.ttl != 255:
             self.docket.count_invalid(router.key, "ttl")
         if note_advert(claimant, now, frame, advert, ip, ident):
-            self._regroup(book, claimant)
+            self._regroup(book)
         router.last = now
         clone = split_clone(self.docket, book, claimant, now)
         if clone is not None:
@@ -60,7 +60,7 @@ class Adverts:
             gone = self.docket.tally.add(router, claimant)
             if gone is not None:
                 self._forget(book, gone)
-            self._list(book, claimant)
+            self._list(book)
             return claimant
         twin = router.claimants.get((ip.source, 1))
         if twin is not None and _is_twin(twin, claimant, frame.source_mac, ident, now):
@@ -83,13 +83,23 @@ class Adverts:
             return True
         return other_peer and apart <= min(COPY_WINDOW, claimant.interval / 2)
 
-    def _list(self, book: Book, claimant: Claimant) -> None:
-        for address in claimant.advert.addresses:
-            self.docket.listed.setdefault((book.router.segment, address), {})[book.router.key] = None
+    def _list(self, book: Book) -> None:
+        """Index the router under the addresses that its claimants list now; what nobody lists any more goes."""
+        router, listed = book.router, self.docket.listed
+        now = {a for c in router.claimants.values() for a in c.advert.addresses}
+        for address in book.listed - now:
+            self.docket.unlist(router.key, address)
+        book.listed &= now
+        for address in now - book.listed:
+            if len(listed) >= self.docket.caps.addresses and (router.segment, address) not in listed:
+                self.docket.note("more virtual addresses than are remembered: further ones are not judged (a flood?)")
+                break
+            listed.setdefault((router.segment, address), {})[router.key] = None
+            book.listed.add(address)
 
-    def _regroup(self, book: Book, claimant: Claimant) -> None:
+    def _regroup(self, book: Book) -> None:
         book.router.regroup()
-        self._list(book, claimant)
+        self._list(book)
 
     def _forget(self, book: Book, gone: Claimant) -> None:
         for pair, contention in list(book.contentions.items()):

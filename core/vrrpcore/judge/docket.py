@@ -93,6 +93,7 @@ class Book:
     contentions: dict[tuple[int, int], Contention] = field(default_factory=dict)
     episodes: deque[Record] = field(default_factory=deque)
     open: list[Record] = field(default_factory=list)
+    listed: set[bytes] = field(default_factory=set)  # addresses under which the docket finds this router
     best_forgotten: Record | None = None  # the worst of the episodes that the cap has pushed out
     quiet: Claimant | None = None  # sole live claimant of an uncontested router: the quiet path serves it
     settled: Contention | None = None  # the one proved overlap of this router: `settled.goes_on` may serve it
@@ -261,6 +262,14 @@ class Docket:
         book = self.books.get(key)
         if book is not None and reason in INVALID_REASONS:
             book.invalid[reason] = book.invalid.get(reason, 0) + 1
+
+    def unlist(self, key: RouterKey, address: bytes) -> None:
+        """A router no longer lists an address."""
+        keys = self.listed.get((key[0], address))
+        if keys is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self.listed[(key[0], address)]
 
     def component_books(self, segment: str, address: bytes) -> list[tuple[Book, Component]]:
         """The routers of a segment that list an address, with the component that does."""
