@@ -16,6 +16,7 @@ import mmap
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,7 @@ BLOCK_COUNTS: Final = (512, 128, 32)  # most first: a container may allow less
 RETIRE_MS: Final = 10
 _RECEIVE_BUFFER: Final = 8 * 1_048_576
 _SNAPLEN: Final = 65_535
+_STAMPING: Final = 0.01  # seconds until arriving frames are stamped after the first socket asked for it
 
 
 #: (lane, octets, begin and end of a frame in them, kernel time) -> whether it was a mere repetition, and is dealt with.
@@ -176,6 +178,8 @@ class MessageSocket(_Counted):
             except OSError:  # without CAP_NET_ADMIN only up to net.core.rmem_max
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             self.memory = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            # A kernel worker switches stamping on a moment later; frames from before get the time of the call.
+            time.sleep(_STAMPING)
             bind(self._socket, index)
         except OSError:
             self._socket.close()
