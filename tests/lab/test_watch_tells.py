@@ -6,6 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,7 @@ def test_a_split_is_told_and_its_end_also_when_the_daemon_was_killed_in_between(
     with webhook(place) as behind, alertmanager(tmp_path / "am", behind.url, place=place) as address, steady_machine():
         file.write_text(
             f'[[alertmanager]]\nurl = "http://{address}"\nresend = 1\nhold = 5\n'
-            f'[[webhook]]\nurl = "http://127.0.0.1:{hook.server_address[1]}/"\n'
+            f'[[webhook]]\nname = "hook"\nurl = "http://127.0.0.1:{hook.server_address[1]}/"\n'
         )
         watched.watch.signal(1)
         watched.until(lambda: watched.value("vrrpwatch_notifications_total", result="sent") == 0, "the receivers")
@@ -91,7 +93,8 @@ def test_a_split_is_told_and_its_end_also_when_the_daemon_was_killed_in_between(
         watched.begin()
         watched.until(lambda: watched.value("vrrpwatch_split_brain_active") == 1, "the split to be found again")
         watched.heal()
-        watched.until(lambda: (watched.value("vrrpwatch_notifications_total", result="failed") or 0) >= 1, "a refusal")
+        refused = partial(watched.value, "vrrpwatch_notifications_total", receiver="hook", result="failed")
+        watched.until(lambda: (refused() or 0) >= 1, "a refusal")
         hook.closed = False
         wait_for("the end at the webhook", lambda: hook.seen("resolved"))
         wait_for("the end behind Alertmanager", lambda: behind.find("VrrpSplitBrain", "resolved"))
@@ -104,6 +107,4 @@ def test_a_split_is_told_and_its_end_also_when_the_daemon_was_killed_in_between(
 
 
 def _epoch(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vrrpcore.errors import ConfigError
 from vrrpcore.judge.expectations import Expected, from_settings
-from vrrpwatch.config import Config, beside, expected, load
+from vrrpwatch.config import Config, SpeakerSource, beside, expected, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Options:
     promisc: bool | None = None
     probe: bool | None = None
     segments: tuple[tuple[str, str], ...] = ()  # (interface or "", name)
+    speaker: str | None = None  # where `vrrpwatch run` publishes its state, when that is to be read
 
     @property
     def base(self) -> Path:
@@ -50,7 +51,8 @@ def read_config(options: Options) -> Config:
     )
     if watch.textfile and not Path(watch.textfile).parent.is_dir():
         raise ConfigError(f"textfile {watch.textfile}: there is no folder {Path(watch.textfile).parent}")
-    return replace(config, watch=watch)
+    speaker = SpeakerSource(options.speaker) if options.speaker else config.speaker
+    return replace(config, watch=watch, speaker=speaker)
 
 
 def _name(given: Path | None, where: Path, configured: str) -> str:

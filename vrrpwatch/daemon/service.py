@@ -240,8 +240,10 @@ def run_watch(
     promisc: bool | None = None,
     probe: bool | None = None,
     segments: Sequence[str] = (),
+    speaker: str | None = None,
 ) -> int:
-    """The command `watch`: runs until it is told to stop. `segments`: `NAME` for all or `INTERFACE=NAME`.
+    """The command `watch`: runs until it is told to stop. `segments`: `NAME` for all or `INTERFACE=NAME`; `speaker`:
+    the state file of `vrrpwatch run` on this host.
 
     Raises an error of VrrpwatchError's tree when it cannot begin: PermissionMissing, SourceError, ConfigError.
     """
@@ -258,5 +260,6 @@ def run_watch(
         promisc,
         probe,
         named,
+        speaker,
     )
     return Service(options).run()
