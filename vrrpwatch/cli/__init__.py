@@ -68,6 +68,7 @@ app.command(short_help="Listen, judge, print one verdict; exit code 0 to 3.")(se
 app.command(short_help="The daemon: sensor, exporter, notifications.")(running.watch)
 app.command(short_help="Judge captures: who was master, when two were, why.")(sensing.analyze)
 app.command(name="list", short_help="Inventory of the virtual routers that are heard.")(sensing.list_routers)
+app.command(short_help="The same as a live screen.")(sensing.top)
 app.command(short_help="Past episodes, from the journal of watch.")(sensing.history)
 app.command(short_help="This host's part: firewall, memberships, sysctls, residue.")(sensing.doctor)
 app.command(short_help="The active speaker, from a keepalived.conf.")(running.run)

@@ -1,4 +1,4 @@
-"""Declarations of the commands that listen or read: check, analyze, list, history, doctor."""
+"""Declarations of the commands that listen or read: check, analyze, list, top, history, doctor."""
 
 from __future__ import annotations
 
@@ -128,6 +128,26 @@ def list_routers(
 
     one_of("--output", output, ("table", "json", "file_sd"))
     leave(run(tuple(interface or ()), tuple(sensor or ()), local, seconds, promisc, output))
+
+
+def top(
+    interface: Interfaces = None,
+    sensor: Sensors = None,
+    promisc: NoPromisc = True,
+    interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", help="Between two looks.")] = 1.0,
+) -> None:
+    """The inventory as a live screen, with what happened last; Ctrl-C ends it.
+
+    \b
+      vrrpwatch top
+      vrrpwatch top -i eth0 --interval 0.5
+      vrrpwatch top --from http://node-a:10112 --from http://node-b:10112
+
+    Needs CAP_NET_RAW, or --from; and a terminal.
+    """
+    from vrrpwatch.commands.top import run
+
+    leave(run(tuple(interface or ()), tuple(sensor or ()), promisc, interval))
 
 
 def history(
