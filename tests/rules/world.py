@@ -91,9 +91,6 @@ class World:
         if sensor.host is not None and not self.passive:
             begins = [c.begin for c in self.claims if c.host == sensor.host and c.begin <= now < c.end]
             put("vrrpwatch_instance_master_age_seconds", now - begins[0] if begins else -1, instance_name="VI_1")
-            for state in ("init", "backup", "master", "fault"):
-                on = state == ("master" if begins else "backup")
-                put("vrrpwatch_instance_state", float(on), instance_name="VI_1", state=state)
         rows["vrrpwatch_sniffer_up", (("interface", "eth0"),)] = 1
         return rows
 
@@ -116,8 +113,7 @@ class World:
                 put("vrrpwatch_master_info", 1, source=host, mac=f"mac-{host}", version="2", auth="none")
                 put("vrrpwatch_master_priority", 100, source=host)
         changes = max(0, sum(c.begin > since for c in heard) - (1 if not since else 0))
-        for reason in ("resigned", "preempted", "priority_changed", "master_lost"):
-            put("vrrpwatch_master_transitions_total", changes if reason == "master_lost" else 0, reason=reason)
+        put("vrrpwatch_master_transitions_total", changes, reason="master_lost")
 
     def last_heard(self, claim: Claim, sensor: Sensor, now: float) -> float:
         """When the sensor last heard this claim's host, the claim's end or `now` included."""
