@@ -71,7 +71,25 @@ def test_one_address_is_asked_for_at_most_once_a_second(monkeypatch: pytest.Monk
         prober.ask([("lan", pack("10.9.0.100")), ("lan", pack("10.9.0.100"))])
         now[0] += 0.1
     assert len(sent) == 3
-    assert prober.counters.held == 57
+
+
+def test_a_request_that_comes_too_early_is_sent_when_its_second_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    prober = Prober(lambda: [Link("eth0", "lan")])
+    now = [100.0]
+    sent: list[float] = []
+    monkeypatch.setattr("vrrpwatch.probes.time.monotonic", lambda: now[0])
+
+    def send(*_: object) -> bool:
+        sent.append(now[0])
+        return True
+
+    monkeypatch.setattr(prober, "_send", send)
+    key = ("lan", pack("10.9.0.100"))
+    for moment, requests in ((100.0, [key]), (100.98, [key]), (100.99, [key]), (101.03, []), (101.5, [])):
+        now[0] = moment
+        prober.ask(requests)
+    assert sent == [100.0, 101.03]
+    assert prober.counters.held == 1
 
 
 def test_a_segment_that_no_link_shows_is_counted_not_sent() -> None:
