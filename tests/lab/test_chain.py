@@ -145,7 +145,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         folder = tmp_path_factory.mktemp("chain")
         # the two minutes for which the alert goes on are promtool's to show (tests/rules)
         short = folder / "rules.yml"
-        short.write_text(RULES.read_text().replace("keep_firing_for: 2m", "keep_firing_for: 3s"))
+        text = RULES.read_text().replace("keep_firing_for: 1m", "keep_firing_for: 2s")
+        short.write_text(
+            text.replace(
+                "vrrpwatch_split_brain_active[1m])\n            or", "vrrpwatch_split_brain_active[1s])\n            or"
+            )
+        )
         hook = stack.enter_context(webhook(place))
         manager = stack.enter_context(alertmanager(folder, hook.url, place=place))
         scraped = {"vrrpwatch": targets}

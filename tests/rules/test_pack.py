@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rules.promtool import CRITICAL, RULES, Scenario, run
+from tests.rules.promtool import CRITICAL, RULES, Scenario, row, run, scraped
 from tests.rules.test_two_masters import LONG_AGO, A, B, divided
 from tests.rules.world import Claim, Sensor, World
 from tests.support import ROOT, program
@@ -119,6 +119,33 @@ def test_the_description_names_sources_cause_and_sensors(tmp_path: Path) -> None
     ]
     ever = ["VrrpSplitBrain", "VrrpSplitBrainPartitioned"]
     run(tmp_path, Scenario("words", 145, [world, partition], ever=ever, annotations=notes))
+
+
+@pytest.mark.needs("prometheus")
+def test_the_description_of_a_residual_address_tells_master_and_former_speaker_apart(tmp_path: Path) -> None:
+    names = {"A": "10.9.0.2", "B": "10.9.0.3"}
+    seen, info = "vrrpwatch_master_last_seen_timestamp_seconds", "vrrpwatch_master_info"
+    series = {
+        row(seen, source=names["A"]): scraped(lambda now: min(now, 100)),
+        row(seen, source=names["B"]): scraped(lambda now: max(now, 104)),
+        row(info, source=names["A"], mac="m2"): scraped(lambda _now: 1),  # an exporter may list who is remembered
+        row(info, source=names["B"], mac="m3"): scraped(lambda _now: 1),
+        row("vrrpwatch_address_owners", vip="10.9.0.100"): scraped(lambda _now: 2),
+        row("vrrpwatch_verdict", **{"class": "residual_vip"}): scraped(lambda now: float(now >= 180)),
+        row("vrrpwatch_verdict_info", **{"class": "residual_vip", "cause": "stale_vip_after_daemon_death"}): scraped(
+            lambda _now: 1
+        ),
+    }
+    alert = annotated(
+        "VrrpResidualAddress",
+        {"segment": "10.9.0.0/24", "family": "ipv4", "vrid": "51"},
+        "Address left behind: a former master of VRID 51/ipv4 on 10.9.0.0/24 still answers for it",
+        "A host that no longer speaks VRRP still answers for an address of VRID 51/ipv4 on 10.9.0.0/24."
+        " Master now: 10.9.0.3. Former speakers: 10.9.0.2 (silent for 1m 20s)."
+        " 10.9.0.100 is answered by 2 hosts. Cause: stale_vip_after_daemon_death.",
+    )
+    at = [(180, "VrrpResidualAddress", [alert])]
+    run(tmp_path, Scenario("words", 180, series=series, ever=["VrrpResidualAddress"], annotations=list(at)))
 
 
 def annotated(alert: str, group: dict[str, str], summary: str, description: str) -> dict[str, object]:

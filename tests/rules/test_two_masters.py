@@ -61,6 +61,14 @@ def test_a_split_fires_at_the_first_scrape_that_saw_it_and_two_minutes_beyond(tm
     run(tmp_path, Scenario("split", 1200, [world], ever=["VrrpSplitBrain"], at=at))
 
 
+@pytest.mark.parametrize("start", [121, 139, 157])
+def test_evaluations_more_seldom_than_scrapes_miss_no_split_that_a_scrape_saw(start: int, tmp_path: Path) -> None:
+    # Prometheus evaluates once a minute unless told otherwise; the split is active in one or two scrapes only
+    world = World([Claim(A, LONG_AGO), Claim(B, start, start + 18)], routers())
+    at = [(240, "VrrpSplitBrain", 1)] if start < 140 else []
+    run(tmp_path, Scenario("seldom", 1200, [world], ever=["VrrpSplitBrain"], at=at, step=60))
+
+
 def test_neither_transient_nor_partitioned_joins_a_split_that_was_seen_at_any_phase(tmp_path: Path) -> None:
     # lasts 20 s from different moments on: some scrapes see its suspicion first, some only one of the two sensors
     worlds = [
