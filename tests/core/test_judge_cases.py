@@ -152,7 +152,6 @@ def test_slower_master_that_is_silenced_stays_suppressed() -> None:
     [
         ({"version": 3}, "version_mismatch"),
         ({"auth_type": 1, "auth_data": b"secret\0\0"}, "auth_type_mismatch"),
-        ({"ttl": 64}, "ttl_not_255"),
         ({"to": "224.0.0.200"}, "transport_mismatch"),
         ({"to": "10.9.0.1"}, "transport_mismatch"),
         ({"interval": 2.0}, "advert_int_mismatch"),
@@ -164,6 +163,13 @@ def test_fields_that_every_receiver_must_reject_prove_at_once(change: dict[str, 
     judgement = wire.judgement()
     assert (judgement.worst.cls, judgement.worst.cause) == ("split_brain", cause)
     assert judgement.routers[0].episodes[0].confirmed == 1005.0
+
+
+def test_a_superior_one_with_a_wrong_ttl_is_rejected_and_proves_at_once() -> None:
+    a, b = Host(1, 150, ttl=64), Host(2, 100)
+    wire = Wire().adverts(a, 0, 5).at(4.7, b.advert()).at(5.0, a.advert())
+    assert wire.worst() == ("split_brain", "ttl_not_255")
+    assert wire.judgement().routers[0].episodes[0].blamed == ("10.9.0.1",)
 
 
 def test_checksum_styles_that_differ_are_proved_at_once() -> None:
@@ -375,3 +381,8 @@ def test_a_list_that_changes_with_each_advert_leaves_nothing_behind() -> None:
     for k in range(1000):
         judge.observe(1000.0 + k, SEGMENT, False, Host(1, 150, vips=(f"10.9.{k >> 8}.{k & 255}",)).advert())
     assert len(judge.docket.listed) == 1
+
+
+def test_a_wrong_ttl_of_the_outranked_one_does_not_keep_it_from_yielding() -> None:
+    a, b = Host(1, 100, ttl=64), Host(2, 150)
+    assert Wire().adverts(a, 0, 4.5).adverts(b, 4.6, 12).worst() == ("misconfig", "ttl_not_255")

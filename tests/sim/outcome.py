@@ -32,7 +32,7 @@ class Outcome:
     confirmed: float | None
     interval: float
     cause_right: bool | None  # None: nothing to name
-    twins: bool = False  # one address, one MAC, no IP IDs: only two answers per request tell, and prove no split
+    twins: bool = False  # one address and one MAC, or a speaker that the observer lost: answers alone prove no split
 
 
 def run(seed: int, kind: str | None = None, lossy: bool = True) -> Outcome:
@@ -84,13 +84,20 @@ def measure(scenario: Scenario) -> Outcome:
             suspected = _latency(first.suspected, span, scenario.interval)
             confirmed = _latency(first.confirmed, span, scenario.interval)
     right = None
-    if scenario.kind in CAUSES and truth == "real" and worst.cls in SPLIT:
+    if scenario.kind in CAUSES and truth == "real" and worst.cls in SPLIT and not _lost_speaker(scenario, 1):
         right = worst.cause in CAUSES[scenario.kind]
     return Outcome(
         scenario.seed, scenario.kind, truth, worst.cls, worst.cause, span.seconds if span else 0.0,
         bool(span and span.spoken), suspected, confirmed, scenario.interval, right,
-        scenario.kind == "clone" and scenario.family == 6 and scenario.members[0].vmac,
+        (scenario.kind == "clone" and scenario.members[0].vmac) or _lost_speaker(scenario, len(judgement.routers)),
     )  # fmt: skip
+
+
+def _lost_speaker(scenario: Scenario, routers: int) -> bool:
+    """Somebody advertised, and the lossy observer never saw it."""
+    spoke = {who for _, who in scenario.cluster.spoke}
+    seen = {c.source for b in scenario.cluster.judge.docket.books.values() for c in b.router.claimants.values()}
+    return any(m.name in spoke and m.facts.source not in seen for m in scenario.members) and routers > 0
 
 
 def _latency(at: float | None, span: Span, interval: float) -> float | None:

@@ -29,7 +29,7 @@ def pair_key(a: Claimant, b: Claimant) -> tuple[int, int]:
 def meet(docket: Docket, book: Book, me: Claimant, other: Claimant, now: float) -> bool:
     """`me` has just advertised while the claim of `other` stands; returns whether the two overlap."""
     contention = book.contentions.get(pair_key(me, other))
-    kinds = must_reject(me, other, now) if me.source != other.source else ()
+    kinds = rejections(me, other, now)
     if contention is None:
         contention = _open(docket, book, me, other, kinds, now)
         if contention is None:
@@ -54,6 +54,20 @@ def meet(docket: Docket, book: Book, me: Claimant, other: Claimant, now: float) 
         confirm(docket, book, contention, now)
     _refresh(book, contention, now)
     return contention.record is not None
+
+
+def rejections(me: Claimant, other: Claimant, now: float) -> tuple[str, ...]:
+    """The must-reject fields that keep the two from agreeing who is master.
+
+    A wrong TTL is refused by its receiver alone: where only the outranked one's is wrong, that one still hears and
+    obeys its superior.
+    """
+    if me.source == other.source:
+        return ()
+    kinds = must_reject(me, other, now)
+    if "ttl_not_255" in kinds and (me if superior(me, other) else other).ip.ttl == 255:
+        kinds = tuple(kind for kind in kinds if kind != "ttl_not_255")
+    return kinds
 
 
 def _open(
