@@ -6,9 +6,11 @@ of it the first time (parsed, checked, accepted or refused) is remembered under 
 
 from __future__ import annotations
 
+import hmac
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from vrrpcore.addresses import text
@@ -48,7 +50,9 @@ class Reception:
         self.receivers: dict[Key, Receiver] = {}
         self._routers: dict[Key, dict[int, VirtualRouter]] = {}
         self._memo: dict[Key, dict[object, Heard]] = {}
-        self._sequences: dict[tuple[str, bytes], int] = {}  # AH: last sequence number by router and source
+        self._sequences: dict[
+            tuple[str, bytes], tuple[int, float]
+        ] = {}  # AH: last number and when, by router and source
         self.global_errors: Counter[str] = Counter()
 
     def key(self, router: VirtualRouter, interface: str) -> Key:
@@ -100,14 +104,14 @@ class Reception:
             self._read6(key, receiver, memo, now)
         elif key[3] == AH:  # every packet differs: its sequence number is part of what is signed
             for packet in receiver.packets4():
-                self._deliver(self._understand4(key, packet), now)
+                self._deliver(self._understand4(key, packet, now), now)
         else:
             deliver = self._deliver
             for packet in receiver.packets4():
                 what = packet[6:10] + packet[12:]
                 heard = memo.get(what)
                 if heard is None:
-                    heard = memo[what] = self._understand4(key, packet)
+                    heard = memo[what] = self._understand4(key, packet, now)
                 deliver(heard, now)
 
     def _read6(self, key: Key, receiver: Receiver, memo: dict[object, Heard], now: float) -> None:
@@ -119,30 +123,36 @@ class Reception:
                 heard = memo[what] = self._understand6(key, message, facts6(ancillary, peer))
             deliver(heard, now)
 
-    def _understand4(self, key: Key, packet: bytes) -> Heard:
+    def _understand4(self, key: Key, packet: bytes, now: float) -> Heard:
         facts, body = ipv4(packet, 0)
         if facts is None:
             return Heard(None, None, b"", "truncated")
         if isinstance(body, Advertisement):
             heard = self._meet(key, body, facts)
             if heard.router is not None and not heard.refusal and facts.ah is not None:
-                heard.refusal = self._authentic(heard.router, packet, facts)
+                heard.refusal = self._authentic(heard.router, packet, facts, now)
             return heard
         if isinstance(body, Malformed):
             router = self._routers.get(key, {}).get(body.vrid or 0)
             return Heard(router, None, facts.source, body.reason)
         return Heard(None, None, facts.source, "")
 
-    def _authentic(self, router: VirtualRouter, packet: bytes, facts: IpFacts) -> str:
-        """keepalived's AH: the integrity value first, then that the sequence number rises (with wrap)."""
+    def _authentic(self, router: VirtualRouter, packet: bytes, facts: IpFacts, now: float) -> str:
+        """keepalived's AH: the integrity value first, then that the sequence number rises (with wrap).
+
+        A peer that was restarted begins at 1 again, and that advert may be lost: whoever was silent for as long as a
+        master's end takes may begin anywhere. Refusing it for good would make a split brain of a lost packet.
+        """
         assert facts.ah is not None
-        if authenticator(packet, router.instance.auth_data) != facts.ah.icv:
+        if not hmac.compare_digest(authenticator(packet, router.instance.auth_data), facts.ah.icv):
             return "auth_failure"
         who = (router.name, facts.source)
-        last = self._sequences.get(who)
-        if last is not None and not 0 < (facts.ah.sequence - last) % (1 << 32) < _AH_WINDOW and facts.ah.sequence != 1:
+        last, when = self._sequences.get(who, (0, -inf))
+        sequence = facts.ah.sequence
+        rises = 0 < (sequence - last) % (1 << 32) < _AH_WINDOW
+        if not rises and sequence != 1 and now - when < router.machine.down_interval:
             return "replay"
-        self._sequences[who] = facts.ah.sequence
+        self._sequences[who] = (sequence, now)
         return ""
 
     def _understand6(self, key: Key, message: bytes, facts: IpFacts) -> Heard:
