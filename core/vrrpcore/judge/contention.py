@@ -107,8 +107,12 @@ class Contention:
             self.top = x
             self.lock = Lock()
             self.ignored.clear()
+        self.turn(claimant, claimant is y and claimant is not x, now)
+
+    def turn(self, claimant: Claimant, lower: bool, now: float) -> None:
+        """`heard` where the ranks cannot have changed since; `lower`: it is y's advert."""
         lock = self.lock
-        if claimant is y and claimant is not x:
+        if lower:
             lock.y_adverts += 1
             lock.last_y = now
             lock.open_turn = True
@@ -116,7 +120,7 @@ class Contention:
         else:
             self.ignored.append(now)
             lock.x_adverts += 1
-            self._x_spoke(x, now)
+            self._x_spoke(claimant, now)
         gap = claimant.last - claimant.previous if claimant.previous > self.began else 0.0
         if gap > SKIP * claimant.interval and claimant.step == 1 and not lock.third:
             lock.skipped = True
