@@ -20,6 +20,7 @@ from typing import Final
 
 from vrrpcore.frames import Frame
 from vrrpcore.judge import Judge
+from vrrpcore.judge.clones import SAME_PACE
 from vrrpcore.judge.docket import Book
 from vrrpcore.judge.quiet import repeats
 from vrrpcore.judge.settled import goes_on
@@ -42,11 +43,14 @@ _JUMP: Final = 3599  # seconds between two records, beyond which the decoder mus
 class Known:
     """A content, the router that it belongs to, and its adverts that are not yet in the claimant's book."""
 
-    __slots__ = ("book", "following", "frame", "head", "interval", "lapse", "last", "middle", "sole", "times")
+    __slots__ = ("book", "following", "frame", "head", "interval", "lapse", "last", "least", "middle", "sole", "times")
 
     def __init__(self, head: bytes, middle: bytes, frame: Frame, book: Book, interval: float) -> None:
         self.head, self.middle = head, middle
         self.frame, self.book, self.interval = frame, book, interval
+        #: Seconds that lie between two adverts at least: less may be a copy, or two schedules (`judge.clones`).
+        own = frame.ip is not None and frame.ip.family == 4 and not frame.ip.dont_fragment
+        self.least = COPY_WINDOW if own else max(COPY_WINDOW, SAME_PACE * interval)
         self.sole: Claimant | None = None  # whose advert it is, while its router is quiet
         self.lapse = 0.0  # seconds within which the next advert must come; 0: not quiet
         self.last = 0.0  # time of the last advert
@@ -250,7 +254,7 @@ class Quick:
                         ident = -1  # another content with the same key
                     else:
                         ident = buf[at] << 8 | buf[at + 1] if at else 0
-                    if COPY_WINDOW < time - known.last < known.lapse and ident == known.following:
+                    if known.least < time - known.last < known.lapse and ident == known.following:
                         known.last = time
                         known.following = ident + 1 & 0xFFFF if at else 0
                         known.times.append(time)

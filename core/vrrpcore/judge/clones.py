@@ -7,9 +7,12 @@ hosts (a cloned machine). With one MAC (FRR's virtual one) two counters that int
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final
 
 from ..tally import COPY_WINDOW, Claimant
 from .docket import Book, Docket
+
+SAME_PACE: Final = 0.97  # of an interval: less between two adverts is out of turn
 
 
 def split_clone(docket: Docket, book: Book, claimant: Claimant, now: float) -> Claimant | None:
@@ -46,7 +49,7 @@ def _twice_the_rate(adverts: list[tuple[float, int | None, bytes]], interval: fl
     """
     times = [t for t, _, _ in adverts]
     own_pace = all(abs(b - a - interval) < 0.1 * interval for a, b in zip(times, times[2:], strict=False))
-    return own_pace and all(COPY_WINDOW < b - a < 0.97 * interval for a, b in pairwise(times))
+    return own_pace and all(COPY_WINDOW < b - a < SAME_PACE * interval for a, b in pairwise(times))
 
 
 def _two_counters(adverts: list[tuple[float, int | None, bytes]]) -> bool:

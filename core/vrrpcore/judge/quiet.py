@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..frames import Frame
 from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
+from .clones import SAME_PACE
 from .docket import Book, Docket
 from .masters import flap_window
 
@@ -37,20 +38,8 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     last = sole.last
     if not COPY_WINDOW < time - last < LAPSE_INTERVALS * sole.advert.interval or sole.spoke < 2:
         return False  # a copy, a claim that lapsed, or the second advert after a takeover: that one may be a stall's
-    known = sole.ident
-    if known is not None and ident is not None:
-        step = (ident - known) & 0xFFFF
-        if step == 1 == sole.step:
-            sole.counted += 1
-        elif sole.ip.dont_fragment:  # the kernel's own numbers: they tell nothing
-            if step == 1:
-                sole.counted += 1
-            else:
-                sole.uncounted += 1
-        else:
-            return False  # lost adverts, a restart, or a second counter: a cloned host
-        sole.step = step
-    sole.ident = ident
+    if not enter_ident(sole, time, ident):
+        return False
     sole.previous, sole.last = last, time
     sole.count += 1
     sole.spoke += 1
@@ -62,6 +51,35 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     advert = sole.advert
     sole.versions[advert.version] = (advert, sole.ip, time)
     book.router.last = time
+    return True
+
+
+def enter_ident(claimant: Claimant, time: float, ident: int | None) -> bool:
+    """Enter the IP ID of an advert that repeats the last one; False, and nothing entered, where it may be a clone's.
+
+    Lost adverts leave holes and must not cost more than others: a sensor that falls behind would never catch up.
+    """
+    known, own = claimant.ident, not claimant.ip.dont_fragment and claimant.ip.family == 4
+    if not own and time - claimant.last < SAME_PACE * claimant.interval:
+        return False  # out of turn: there may be two schedules
+    if known is None or ident is None:
+        claimant.ident = ident
+        return True
+    step = (ident - known) & 0xFFFF
+    if step == 1 == claimant.step:
+        claimant.counted += 1
+    else:
+        before = claimant.recent[-2][1] if len(claimant.recent) > 1 else None
+        if own and (before is None or (ident - before) & 0xFFFF == 1):
+            return False  # it continues the last but one: there may be two counters
+        if step == 1:
+            claimant.counted += 1
+        else:
+            if claimant.own_counter and ident < known and step > 64:
+                claimant.restarted = time
+            claimant.uncounted += 1
+    claimant.step = step
+    claimant.ident = ident
     return True
 
 

@@ -11,7 +11,7 @@ from ..frames import Frame
 from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant, superior
 from .contention import Contention
 from .docket import Book, Docket
-from .quiet import constant, same_content
+from .quiet import constant, enter_ident, same_content
 
 
 def may_settle(docket: Docket, book: Book) -> Contention | None:
@@ -49,24 +49,13 @@ def goes_on(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
         return False
     if time - other.last >= LAPSE_INTERVALS * other.advert.interval:
         return False
-    if ident is not None and me.ident is not None:
-        step = (ident - me.ident) & 0xFFFF
-        if step == 1 == me.step:
-            me.counted += 1
-        elif me.ip.dont_fragment:
-            if step == 1:
-                me.counted += 1
-            else:
-                me.uncounted += 1
-        else:
-            return False
-        me.step = step
+    if not enter_ident(me, time, ident):
+        return False
     _enter(book, contention, me, other, time, ident)
     return True
 
 
 def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, time: float, ident: int | None) -> None:
-    me.ident = ident
     me.previous, me.last = me.last, time
     me.count += 1
     me.spoke += 1
