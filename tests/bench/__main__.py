@@ -18,7 +18,7 @@ REGISTRY: dict[str, tuple[str, str, str]] = {
     "startup": ("Start-up", "tests.bench.analyze", "startup"),
     "live": ("Live capture", "tests.bench.live", "live"),
     "idle": ("Unrelated traffic", "tests.bench.live", "idle"),
-    "scrape": ("Scrape", "tests.bench.scrape", "section"),
+    "scrape": ("Scrape", "tests.bench.sections", "scrape"),
     "speaker": ("The speaker", "tests.bench.speaker", "section"),
 }
 
