@@ -84,10 +84,6 @@ class Collector:
         self._seen.add(key)
         self._findings.append(finding)
 
-    def replace(self, old: Finding, new: Finding) -> None:
-        """Put a finding in the place of another one (its range has grown)."""
-        self._findings = [new if each is old else each for each in self._findings]
-
     def found(self) -> tuple[Finding, ...]:
         """What is there so far."""
         return tuple(self._findings)

@@ -12,6 +12,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vrrpwatch.keepalived_conf.definitions import Definition, Definitions, MacroError, Repeat, parse_repeat
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
@@ -19,10 +20,11 @@ from vrrpwatch.keepalived_conf.sources import MAX_INCLUDE_DEPTH, MAX_LINE_BYTES,
 
 #: Logical lines that one configuration may expand to.
 MAX_LINES = 250_000
+#: Steps on the way to them: rounds of ~SEQ that define something, lines of other hosts.
+MAX_STEPS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class LogicalLine:
+class LogicalLine(NamedTuple):
     """What keepalived's parser sees as one line, and where it came from.
 
     `column` is that of the text's first character; `exact` says that the text is a piece of the file, so that offsets
@@ -121,6 +123,7 @@ class LineReader:
         self._repeat_depth = 0
         self._definition: Definition | None = None  # a multi-line definition being written
         self._random_told = False
+        self._steps = 0
 
     def _directory(self) -> str:
         return os.path.abspath(self._stack[-1].source.directory) if self._stack else os.getcwd()
@@ -205,26 +208,30 @@ class LineReader:
     def lines(self) -> Iterator[LogicalLine]:
         """Every logical line, braces cut apart; stops with a finding at MAX_LINES."""
         count = 0
-        while (piece := self._next()) is not None:
+        while count < MAX_LINES and (piece := self._next()) is not None:
             place = self._stack[-1] if self._stack else None
             name, line = (place.source.name, place.line) if place else ("", 1)
-            for text, offset in cut_at_braces(piece.text, keep=_TEMPLATE):
+            if "{" not in piece.text and "}" not in piece.text:
+                yield LogicalLine(piece.text, name, line, piece.column, piece.exact)
+                count += 1
+                continue
+            for text, offset in cut_at_braces(piece.text, keep=TEMPLATE):
                 column = piece.column + offset if piece.exact else piece.column
                 inner = tuple(each for each, _ in cut_at_braces(text)) if "{" in text and text != "{" else ()
                 yield LogicalLine(text, name, line, column, piece.exact, inner if len(inner) > 1 else ())
                 count += 1
-            if count >= MAX_LINES:
-                self._report(
-                    Severity.ERROR,
-                    "too-many-lines",
-                    f"the configuration expands to more than {MAX_LINES} lines; the rest is not read",
-                    "check ~SEQ and ~LST: their rounds multiply",
-                )
-                return
+        if count >= MAX_LINES or self._steps >= MAX_STEPS:
+            self._report(
+                Severity.ERROR,
+                "too-many-lines",
+                f"the configuration expands to more than {MAX_LINES} lines; the rest is not read",
+                "check ~SEQ and ~LST: their rounds multiply",
+            )
 
     def _next(self) -> _Text | None:
         """The next line after all steps but the cutting at braces."""
-        while True:
+        while self._steps < MAX_STEPS:
+            self._steps += 1
             piece = self._fetch()
             if piece is None:
                 return None
@@ -238,6 +245,7 @@ class LineReader:
             if match is None:
                 return done
             self._include(match.group(1), match.group(2).lstrip(" \t"))
+        return None
 
     def _fetch(self) -> _Text | None:
         """The next raw text: a round of ~SEQ, a line of a body, or a line of the file."""
@@ -392,7 +400,7 @@ class LineReader:
 
 
 #: Templates of shells, Docker, Jinja, Go and Ansible that were never filled.
-_TEMPLATE = re.compile(r"\$\{[A-Za-z_][^{}\"]*\}|\{\{[^{}\"]*\}\}|\{%[^{}\"]*%\}")
+TEMPLATE = re.compile(r"\$\{[A-Za-z_][^{}\"]*\}|\{\{[^{}\"]*\}\}|\{%[^{}\"]*%\}")
 
 
 def cut_at_braces(text: str, keep: re.Pattern[str] | None = None) -> list[tuple[str, int]]:

@@ -7,11 +7,12 @@ keepalived, and where the two disagree, the finding that began it covers all lin
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
-from vrrpwatch.keepalived_conf.lines import LogicalLine
+from vrrpwatch.keepalived_conf.lines import TEMPLATE, LogicalLine
 from vrrpwatch.keepalived_conf.table import Keyword, Level
 from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
 from vrrpwatch.keepalived_conf.words import Word, split
@@ -66,7 +67,7 @@ def prepare(lines: list[LogicalLine], collector: Collector) -> list[Line]:
     """Split every line into words; a quotation mark without a partner is told, empty lines go."""
     result = []
     for at in lines:
-        words, open_quote = split(at.text)
+        words, open_quote = _split_template(at.text) if at.pieces else split(at.text)
         if open_quote is not None:
             column = at.column_at(open_quote)
             collector.add(
@@ -80,6 +81,13 @@ def prepare(lines: list[LogicalLine], collector: Collector) -> list[Line]:
     return result
 
 
+def _split_template(text: str) -> tuple[list[Word], int | None]:
+    """As `split`, but `{{ a name }}` is one word."""
+    masked = TEMPLATE.sub(lambda match: match.group().replace(" ", "\0").replace("\t", "\0"), text)
+    words, open_quote = split(masked)
+    return [word._replace(text=word.text.replace("\0", " ")) for word in words], open_quote
+
+
 class TreeBuilder:
     """Builds the tree as meant, with one finding per mistake of structure."""
 
@@ -91,6 +99,7 @@ class TreeBuilder:
         self.root = Node(first, root, None)
         self._stack = [_Frame(-1, root, self.root, needs_brace=False)]
         self.contexts: list[Context] = [(-1, "block")] * len(lines)
+        self._advices: dict[tuple[str, str, str], tuple[str, str]] = {}
         self.told: list[tuple[int, Finding]] = []  # structural findings with the line's index
         braces = [line.at.text for line in lines if line.at.text in ("{", "}")]
         self._unclosed = braces.count("{") > braces.count("}")
@@ -105,7 +114,6 @@ class TreeBuilder:
         column = at.column_at(self._lines[index].words[0].offset)
         finding = Finding(at.file, at.line, column, end_line, severity, code, message, fix, exit_code)
         self.told.append((index, finding))
-        self._collector.add(finding)
 
     def _where(self, frame: _Frame) -> str:
         words = frame.node.line.words
@@ -249,8 +257,13 @@ class TreeBuilder:
         return len(self._lines) - 1
 
     def _advice(self, line: Line, frame: _Frame, kind: str) -> tuple[str, str]:
-        """Message and fix for a keyword that its block does not know."""
-        name = line.head
+        """Message and fix for a keyword that its block does not know; found once per name."""
+        key = (frame.level.name, line.head, kind)
+        if key not in self._advices:
+            self._advices[key] = self._new_advice(line.head, frame, kind)
+        return self._advices[key]
+
+    def _new_advice(self, name: str, frame: _Frame, kind: str) -> tuple[str, str]:
         place = frame.level.name
         lost = "; keepalived reads the block's content as if it stood outside" if kind else "; the line is ignored"
         message = f"keepalived knows no{kind} '{name}' in {place}{lost}"
@@ -354,22 +367,23 @@ class TreeBuilder:
         if len(self._stack) > 1:
             self._never_closed(self._stack[-1].index)
         self._cover_misread()
+        for _, finding in self.told:
+            self._collector.add(finding)
 
     def _grow(self, which: int, last: int) -> None:
         """Extend a structural finding to a later line of its file."""
         index, old = self.told[which]
         at = self._lines[last].at
         if at.file == old.file and at.line > old.end_line:
-            new = replace(old, end_line=at.line)
-            self.told[which] = (index, new)
-            self._collector.replace(old, new)
+            self.told[which] = (index, replace(old, end_line=at.line))
 
     def _cover_misread(self) -> None:
         """Let findings cover every line that keepalived reads in another place than meant, or complains of."""
         contexts, complaints = walk(self._lines, self._root_level)
         complaints |= walk_skipping(self._lines, self._root_level)
-        at, count = 0, len(self._lines)
         self.told.sort(key=lambda each: each[0])
+        indexes = [index for index, _ in self.told]
+        at, count = 0, len(self._lines)
         while at < count:
             if contexts[at] == self.contexts[at] and at not in complaints:
                 at += 1
@@ -377,25 +391,24 @@ class TreeBuilder:
             start = at
             while at < count and (contexts[at] != self.contexts[at] or at in complaints):
                 at += 1
-            self._cover(start, at - 1)
+            self._cover(start, at - 1, indexes)
 
-    def _cover(self, start: int, last: int) -> None:
+    def _cover(self, start: int, last: int, indexes: list[int]) -> None:
         """Extend the finding that a run of misread lines began with; a run without one gets its own."""
-        file = self._lines[start].at.file
-        earlier = [place for place, (index, finding) in enumerate(self.told) if index <= start and finding.file == file]
-        if earlier:
-            # among findings on one line the first is the cause
-            which = next(place for place in earlier if self.told[place][0] == self.told[earlier[-1]][0])
-            self._grow(which, last)
-            return
-        self._tell(
-            start,
-            last,
-            Severity.ERROR,
-            "misread-lines",
-            "keepalived reads these lines in another block than meant",
-            "check the braces",
-        )
+        latest = bisect_right(indexes, start) - 1
+        if latest >= 0:
+            # among findings of one line the first is the cause
+            which = bisect_left(indexes, indexes[latest])
+            if self.told[which][1].file == self._lines[start].at.file:
+                self._grow(which, last)
+                return
+        template = any(self._lines[at].at.pieces for at in range(start, last + 1))
+        code = "template-braces" if template else "misread-lines"
+        message = "keepalived reads these lines in another block than meant"
+        if template:
+            message = "templates were not filled: keepalived takes their braces for blocks and misreads these lines"
+        fix = "fill the template first (envsubst, the container's start script)" if template else "check the braces"
+        self._tell(start, last, Severity.ERROR, code, message, fix)
 
 
 def _homes(level: Level, name: str) -> list[str]:
