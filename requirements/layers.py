@@ -127,6 +127,7 @@ def make(root: Path, path: Path, below: Sequence[Path], base: str) -> None:
         # mypy will not have a source root among the installed packages.
         lines = lower if kind == "lint" else checkout + lower
         (site / "vrrpwatch-layer.pth").write_text("\n".join(lines) + "\n")
+        shutil.copy(requirements, building / "made-of.txt")
         for program in (building / "bin").iterdir():
             if not program.is_symlink() and not program.read_bytes().startswith(b"\x7fELF"):
                 program.unlink()  # a script names the folder that is about to be renamed
