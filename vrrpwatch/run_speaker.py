@@ -26,21 +26,25 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vrrpcore.errors import ConfigError
-from vrrpcore.settings import Command, Notify, Settings
+from vrrpcore.settings import Command, Settings
 from vrrpcore.speaker import state
 from vrrpcore.speaker.chores import ChoresProcess
 from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_code
+from vrrpwatch.run_speaker_checks import has_chores, missing_interfaces, not_supported, tracked_names
+from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
 
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _STOP_SECONDS: Final = 10.0  # how long the child may take to release everything
+_SILENT_SECONDS: Final = 5.0  # a child that reports nothing for so long is stuck: rows come each second
 _CHORES_SECONDS: Final = 7.0  # how long the last notify scripts may take
 _RESTART_SECONDS: Final = 1.0  # a child that lived shorter than this is not started again at once
 log = logging.getLogger("vrrpwatch.speaker")
@@ -79,30 +83,6 @@ def load(options: RunOptions) -> tuple[Settings, list[Finding]]:
     return settings, findings + missing_interfaces(settings)
 
 
-def missing_interfaces(settings: Settings) -> list[Finding]:
-    """What the file asks for and this host does not have: keepalived says so under -t (exit code 5), too."""
-    present = {name for _, name in socket.if_nameindex()}
-    if settings.global_defs.dynamic_interfaces:
-        return []
-    wanted = [(each.interface, each.where("interface"), each.name) for each in settings.instances]
-    wanted += [
-        (address.dev, address.origin, each.name)
-        for each in settings.instances
-        for address in (*each.addresses, *each.excluded_addresses)
-        if address.dev and not (each.vmac and each.vmac.name == address.dev)
-    ]
-    return [
-        Finding(
-            *(at.file, at.line, at.column, at.line, Severity.ERROR, "no-interface"),
-            f"interface {name} of vrrp_instance {owner} does not exist on this host",
-            f"one of: {', '.join(sorted(present - {'lo'}))}" if present - {"lo"} else "",
-            5,
-        )
-        for name, at, owner in wanted
-        if name and name not in present
-    ]
-
-
 def report_findings(findings: list[Finding]) -> None:
     """Every finding on stderr, one line each."""
     for each in findings:
@@ -111,48 +91,12 @@ def report_findings(findings: list[Finding]) -> None:
     sys.stderr.flush()
 
 
-def has_chores(settings: Settings) -> bool:
-    """Whether anything is to be run, watched or told."""
-    defs = settings.global_defs
-    notifies = _notifies(settings)
-    told = any(
-        command is not None
-        for each in notifies
-        for command in (each.master, each.backup, each.fault, each.stop, each.any, each.master_rx_lower_pri)
-    )
-    return bool(tracked_names(settings) or told or defs.notify_fifo or defs.vrrp_notify_fifo)
+def _tell_manager(*lines: str) -> None:
+    """Tell systemd; its module comes with the whole daemon, which nobody else here needs."""
+    if "NOTIFY_SOCKET" in os.environ:
+        from vrrpwatch.daemon.systemd import ServiceManager
 
-
-def tracked_names(settings: Settings) -> set[str]:
-    """Names of what the process for scripts watches."""
-    names = {each.name for each in settings.scripts} | {each.name for each in settings.track_files}
-    return names | {each.name for each in settings.processes}
-
-
-def _notifies(settings: Settings) -> list[Notify]:
-    return [each.notify for each in settings.instances] + [each.notify for each in settings.sync_groups]
-
-
-def not_supported(settings: Settings) -> list[str]:
-    """What the file asks for and `run` does not do yet: said at the start, one line each."""
-    found = []
-    if settings.virtual_servers:
-        found.append("virtual_server blocks are read but not served: run keepalived's checkers for them")
-    if settings.bfd_instances:
-        found.append("bfd_instance is not supported: tracked BFD sessions are ignored")
-    if any(each.smtp_alert for each in _notifies(settings)):
-        found.append("smtp_alert is not supported: no mail is sent")
-    if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
-        found.append("lvs_sync_daemon is not supported")
-    if any(each.linkbeat_use_polling for each in settings.instances) or settings.global_defs.linkbeat_use_polling:
-        found.append("linkbeat polling is not done: link states come from netlink")
-    if settings.track_groups:
-        found.append("track_group is not supported: static addresses and routes stay whatever the instances do")
-    if settings.global_defs.garp_extra_if_seconds or any(each.garp.extra_if_seconds for each in settings.instances):
-        found.append("garp_extra_if (vmac_garp_intvl) is not supported")
-    if settings.interface_delays:
-        found.append("interface_up_down_delays are not supported: a link change counts at once")
-    return found
+        ServiceManager().tell(*lines)
 
 
 def _word(name: str) -> str:
@@ -182,6 +126,7 @@ class Supervisor:
         self._child: SpeakerProcess | None = None
         self._chores: ChoresProcess | None = None
         self._tracked: dict[tuple[str, str], int] = {}
+        self._heard = 0.0  # when the child last reported anything
 
     def run(self) -> int:
         self._catch_signals()
@@ -282,6 +227,7 @@ class Supervisor:
         assert child is not None
         if self._stopping and not self._stop_sent:
             child.stop()
+            _tell_manager("STOPPING=1")
             self._stop_sent = True
             self._stop_by = time.monotonic() + _STOP_SECONDS
         if self._stopping and time.monotonic() > self._stop_by:
@@ -312,6 +258,7 @@ class Supervisor:
         if child is None:
             return
         for kind, value in child.read():
+            self._heard = time.monotonic()
             if kind == "log":
                 log.log(_LEVELS[value[0]], "%s", value[1])
             elif kind == "row":
@@ -331,7 +278,10 @@ class Supervisor:
                 self._tell("priority", (value[0], _word(value[1]), value[2]))
             elif kind == "lower_priority":
                 self._tell("lower_priority", value)
+            elif kind == "ready":
+                _tell_manager("READY=1", f"STATUS={len(self._settings.instances)} virtual routers")
             elif kind == "reloaded":
+                _tell_manager("READY=1")
                 self._dirty = True
 
     # -- signals --
@@ -342,7 +292,8 @@ class Supervisor:
             each.setblocking(False)
         self._wakeup_end = end
         signal.set_wakeup_fd(end.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2)
+        for number in (*caught, signal.SIGRTMIN + 2):
             signal.signal(number, lambda number, frame: None)
         self._selector.register(self._wakeup, selectors.EVENT_READ, self._signalled)
 
@@ -355,6 +306,25 @@ class Supervisor:
             self._stopping = True
         elif signal.SIGHUP in numbers:
             self._reload()
+        for number, (name, render) in self._dumps().items():
+            if number in numbers:
+                try:
+                    log.info("wrote %s", write_dump(name, render()))
+                except OSError as error:
+                    log.error("%s: %s", name, error.strerror)
+
+    def _dumps(self) -> dict[int, tuple[str, Callable[[], str]]]:
+        """keepalived's signals for its dumps."""
+        rows = self._ordered_rows()
+        return {
+            signal.SIGUSR1: ("keepalived.data", lambda: as_data(rows)),
+            signal.SIGUSR2: ("keepalived.stats", lambda: as_stats(rows)),
+            signal.SIGRTMIN + 2: ("keepalived.json", lambda: as_json(self._settings, rows)),
+        }
+
+    def _ordered_rows(self) -> list[dict[str, Any]]:
+        """Rows in the order of the file."""
+        return [self._rows[each.name] for each in self._settings.instances if each.name in self._rows]
 
     def _reload(self) -> None:
         log.info("reloading %s", self._options.config)
@@ -385,10 +355,10 @@ class Supervisor:
 
     def _publish(self, now: float) -> None:
         self._published, self._dirty = now, False
+        if now - self._heard < _SILENT_SECONDS:  # it is the timekeeper's life that counts, not ours
+            _tell_manager("WATCHDOG=1")
         if not self._options.state_path:
             return
-        order = {each.name: n for n, each in enumerate(self._settings.instances)}
-        rows = sorted((row for row in self._rows.values() if row["name"] in order), key=lambda row: order[row["name"]])
         try:
             state.write(
                 self._options.state_path,
@@ -405,7 +375,7 @@ class Supervisor:
                     "config_last_reload_successful": self._reload_ok,
                     "notes": self._notes,
                     "global": self._global,
-                    "instances": rows,
+                    "instances": self._ordered_rows(),
                 },
             )
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -299,3 +300,30 @@ def test_adverts_that_we_refuse_do_not_slow_ours(a: Host, b: Host, start: RunAll
     assert 9 <= len(capture.adverts(51, source="10.9.0.1")) <= 11
     assert "refused an advert from 10.9.0.2: version" in ours.program.text()
     assert ours.program.text().count("refused an advert") == 1
+
+
+@pytest.mark.needs("keepalived")
+def test_the_dumps_have_keepalived_s_keys(a: Host, start: RunAll, tmp_path: Path) -> None:
+    def dumps(pid: int, folder: Path) -> tuple[set[str], set[str], list[str]]:
+        for number in (signal.SIGRTMIN + 2, signal.SIGUSR2):
+            os.kill(pid, number)
+        settled(a, lambda: all((folder / f"keepalived.{end}").exists() for end in ("json", "stats")), "the dumps")
+        time.sleep(0.2)
+        row = json.loads((folder / "keepalived.json").read_text())[0]
+        words = [line.split(":")[0].strip() for line in (folder / "keepalived.stats").read_text().splitlines()]
+        return set(row["data"]), set(row["stats"]), words
+
+    peer = Keepalived(a, conf())
+    peer.wait_state("MASTER")
+    theirs = dumps(peer.program.pid, a.lab.directory)
+    peer.stop()
+    text = a.lab.write("dumps.conf", conf())
+    environment = {**module_path(), "TMPDIR": str(tmp_path)}
+    ours = a.start(sys.executable, "-m", "vrrpwatch", "run", "-f", str(text), log="dumps", environment=environment)
+    ours.wait_for("Entering MASTER STATE")
+    time.sleep(0.3)
+    mine = dumps(ours.pid, tmp_path)
+    ours.stop()
+    assert theirs[0] <= mine[0]
+    assert theirs[1] == mine[1]
+    assert theirs[2] == mine[2]

@@ -38,6 +38,7 @@ class Counters:
     since: float = 0.0
     master_transitions: int = 0
     backup_transitions: int = 0
+    master_releases: int = 0  # times that we were master and ended it
     adverts_received: int = 0
     adverts_sent: int = 0
     priority_zero_received: int = 0
@@ -84,6 +85,7 @@ class Counters:
         rows.update(
             since=self.since,
             backup_transitions=self.backup_transitions,
+            master_releases=self.master_releases,
             announcements_sent=self.announcements_sent,
             send_errors=self.send_errors,
             lower_priority_rcvd=self.lower_priority_received,

@@ -264,6 +264,7 @@ class Machine:
         elif old is State.MASTER:
             self.new_master_reason = "not-master"
             self._lost_master = b""
+            self.counters.master_releases += 1
         if target is State.BACKUP:
             self.counters.backup_transitions += 1
         self._delay_until = None

@@ -160,7 +160,8 @@ class Control:
 
 
 def _live(entry: Callable[[socket.socket, Reports], int], control: socket.socket, report: Reports) -> NoReturn:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2)
+    for number in asked:
         signal.signal(number, signal.SIG_IGN)  # the supervisor gets them, and tells us
     signal.set_wakeup_fd(-1)
     code = 1

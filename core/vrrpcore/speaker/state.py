@@ -28,8 +28,8 @@ whose `updated` is older than a few seconds belongs to a speaker that is dead or
 `counters` holds master_transitions, advertisement_rcvd, advertisement_sent, priority_zero_pkts_rcvd,
 priority_zero_pkts_sent, ip_ttl_errors, version_errors, vrid_errors, invalid_type_pkts_rcvd, checksum_errors,
 packet_length_errors, interval_errors, address_list_errors, invalid_auth_type, auth_type_mismatch, auth_failures, then
-since, backup_transitions, announcements_sent, send_errors, lower_priority_rcvd, own_address_rcvd, late,
-checksum_styles{style: n}, refused{reason: n} and last_refused{source, reason}.
+since, backup_transitions, master_releases, announcements_sent, send_errors, lower_priority_rcvd, own_address_rcvd,
+late, checksum_styles{style: n}, refused{reason: n} and last_refused{source, reason}.
 """
 
 from __future__ import annotations

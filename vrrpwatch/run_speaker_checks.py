@@ -1,0 +1,76 @@
+"""What a configuration asks of `run`: interfaces that this host must have, chores, and what is not done yet."""
+
+from __future__ import annotations
+
+import socket
+
+from vrrpcore.settings import Notify, Settings
+from vrrpwatch.keepalived_conf.findings import Finding, Severity
+
+
+def missing_interfaces(settings: Settings) -> list[Finding]:
+    """What the file asks for and this host does not have: keepalived says so under -t (exit code 5), too."""
+    present = {name for _, name in socket.if_nameindex()}
+    if settings.global_defs.dynamic_interfaces:
+        return []
+    wanted = [(each.interface, each.where("interface"), each.name) for each in settings.instances]
+    wanted += [
+        (address.dev, address.origin, each.name)
+        for each in settings.instances
+        for address in (*each.addresses, *each.excluded_addresses)
+        if address.dev and not (each.vmac and each.vmac.name == address.dev)
+    ]
+    return [
+        Finding(
+            *(at.file, at.line, at.column, at.line, Severity.ERROR, "no-interface"),
+            f"interface {name} of vrrp_instance {owner} does not exist on this host",
+            f"one of: {', '.join(sorted(present - {'lo'}))}" if present - {"lo"} else "",
+            5,
+        )
+        for name, at, owner in wanted
+        if name and name not in present
+    ]
+
+
+def has_chores(settings: Settings) -> bool:
+    """Whether anything is to be run, watched or told."""
+    defs = settings.global_defs
+    notifies = _notifies(settings)
+    told = any(
+        command is not None
+        for each in notifies
+        for command in (each.master, each.backup, each.fault, each.stop, each.any, each.master_rx_lower_pri)
+    )
+    return bool(tracked_names(settings) or told or defs.notify_fifo or defs.vrrp_notify_fifo)
+
+
+def tracked_names(settings: Settings) -> set[str]:
+    """Names of what the process for scripts watches."""
+    names = {each.name for each in settings.scripts} | {each.name for each in settings.track_files}
+    return names | {each.name for each in settings.processes}
+
+
+def _notifies(settings: Settings) -> list[Notify]:
+    return [each.notify for each in settings.instances] + [each.notify for each in settings.sync_groups]
+
+
+def not_supported(settings: Settings) -> list[str]:
+    """What the file asks for and `run` does not do yet: said at the start, one line each."""
+    found = []
+    if settings.virtual_servers:
+        found.append("virtual_server blocks are read but not served: run keepalived's checkers for them")
+    if settings.bfd_instances:
+        found.append("bfd_instance is not supported: tracked BFD sessions are ignored")
+    if any(each.smtp_alert for each in _notifies(settings)):
+        found.append("smtp_alert is not supported: no mail is sent")
+    if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
+        found.append("lvs_sync_daemon is not supported")
+    if any(each.linkbeat_use_polling for each in settings.instances) or settings.global_defs.linkbeat_use_polling:
+        found.append("linkbeat polling is not done: link states come from netlink")
+    if settings.track_groups:
+        found.append("track_group is not supported: static addresses and routes stay whatever the instances do")
+    if settings.global_defs.garp_extra_if_seconds or any(each.garp.extra_if_seconds for each in settings.instances):
+        found.append("garp_extra_if (vmac_garp_intvl) is not supported")
+    if settings.interface_delays:
+        found.append("interface_up_down_delays are not supported: a link change counts at once")
+    return found
