@@ -160,13 +160,12 @@ def test_changed_requirements_make_a_new_layer(warm: Checkout, tmp_path: Path) -
 def test_a_warm_start_does_not_even_start_a_second_python(warm: Checkout, tmp_path: Path) -> None:
     checkout = Checkout(tmp_path / "warm", tmp_path / "cache")
     shutil.copytree(warm.path, checkout.path, symlinks=True)
-    start = {"VRRPWATCH_PYTHON": ""}  # named, it is always looked at
-    subprocess.run([checkout.path / "run", "vrrpwatch", "exit", "0"], env=checkout.environment(**start), check=True)
+    assert checkout.run("vrrpwatch", "exit", "0", VRRPWATCH_PYTHON="").returncode == 0
     script = (checkout.path / "run").read_text()
     (checkout.path / "run").write_text(script.replace("\nimport os\n", "\nraise SystemExit('by way of Python')\n"))
-    assert json.loads(checkout.run("vrrpwatch", **start).stdout)["core"].startswith(str(checkout.path))
+    assert json.loads(checkout.run("vrrpwatch", VRRPWATCH_PYTHON="").stdout)["core"].startswith(str(checkout.path))
     (checkout.path / "requirements" / "runtime.txt").write_text("# one more line\n")
-    assert checkout.run("vrrpwatch", **start).stderr == "by way of Python\n"
+    assert checkout.run("vrrpwatch", VRRPWATCH_PYTHON="").stderr == "by way of Python\n"
 
 
 def test_packages_that_cannot_be_had_are_one_clear_line(checkout: Checkout) -> None:
