@@ -107,9 +107,12 @@ class Binder:
         template = values.placeholder(bad.word.text, rejected=True)
         if template:
             self.error(
-                line, "unfilled-placeholder", f"{subject}: '{template}' looks like a template that was never filled; {consequence}",
-                f"put the real value in place of {template}", word=bad.word,
-            )  # fmt: skip
+                line,
+                "unfilled-placeholder",
+                f"{subject}: '{template}' looks like a template that was never filled; {consequence}",
+                f"put the real value in place of {template}",
+                word=bad.word,
+            )
         else:
             self.error(line, "invalid-value", f"{subject}: {bad}; {consequence}", bad.fix, word=bad.word)
 
@@ -148,9 +151,12 @@ class Binder:
             )
         if keyword.deprecated:
             self.warn(
-                line, "deprecated", f"{keyword.name} is deprecated", f"write {keyword.deprecated}",
+                line,
+                "deprecated",
+                f"{keyword.name} is deprecated",
+                f"write {keyword.deprecated}",
                 exit_code=5 if keyword.warned else 0,
-            )  # fmt: skip
+            )
 
     def _repeated_block(self, block: Block, child: Node, keyword: Keyword) -> None:
         if keyword.name not in block.origins or keyword.repeat == "all" or keyword.level is not None:
@@ -165,9 +171,11 @@ class Binder:
             )
         else:
             self.warn(
-                child.line, "repeated-block", f"a second {keyword.name} block: its entries are added to those of line {first}",
+                child.line,
+                "repeated-block",
+                f"a second {keyword.name} block: its entries are added to those of line {first}",
                 "merge them",
-            )  # fmt: skip
+            )
 
     def value_of(self, line: Line, keyword: Keyword, consequence: str = "") -> Any:
         """The value of a line through its keyword's shape; None with a finding when there is none."""
@@ -178,11 +186,14 @@ class Binder:
         except Missing as missing:
             fatal = missing.fatal
             self.tell(
-                line, Severity.ERROR, "missing-parameter",
+                line,
+                Severity.ERROR,
+                "missing-parameter",
                 f"{keyword.name} needs {keyword.shape.syntax or 'a value'}; "
                 + ("keepalived gives up here" if fatal else "the line is ignored"),
-                f"write {keyword.name} {keyword.shape.syntax}".strip(), exit_code=2 if fatal else 5,
-            )  # fmt: skip
+                f"write {keyword.name} {keyword.shape.syntax}".strip(),
+                exit_code=2 if fatal else 5,
+            )
             return None
         except BadWord as bad:
             bad.fix = bad.fix or keyword.advice
@@ -204,9 +215,12 @@ class Binder:
         template = values.placeholder(word.text)
         if template and "script" not in line.head and not word.text.startswith("/"):
             self.warn(
-                line, "unfilled-placeholder", f"{line.head}: '{template}' looks like a template that was never filled; it is taken as it stands",
-                f"put the real value in place of {template}", word=word,
-            )  # fmt: skip
+                line,
+                "unfilled-placeholder",
+                f"{line.head}: '{template}' looks like a template that was never filled; it is taken as it stands",
+                f"put the real value in place of {template}",
+                word=word,
+            )
 
     def _extra_words(self, line: Line, keyword: Keyword) -> None:
         most = keyword.shape.most
@@ -216,14 +230,20 @@ class Binder:
         lost = " ".join(each.text for each in line.words[most + 1 :])
         if isinstance(keyword.shape, Flag) and word.text in ("off", "no", "false", "0"):
             self.warn(
-                line, "flag-with-value", f"{keyword.name} takes no value: '{word.text}' is ignored and {keyword.name} is on",
-                "remove the line to turn it off", word=word,
-            )  # fmt: skip
+                line,
+                "flag-with-value",
+                f"{keyword.name} takes no value: '{word.text}' is ignored and {keyword.name} is on",
+                "remove the line to turn it off",
+                word=word,
+            )
             return
         self.warn(
-            line, "ignored-words", f"'{lost}' after {keyword.name} is ignored: one keyword per line",
-            "write it on a line of its own, or remove it", word=word,
-        )  # fmt: skip
+            line,
+            "ignored-words",
+            f"'{lost}' after {keyword.name} is ignored: one keyword per line",
+            "write it on a line of its own, or remove it",
+            word=word,
+        )
 
     def _count(self, block: Block, entry: Entry) -> None:
         name = entry.keyword.field or f"={entry.keyword.name}"
@@ -232,9 +252,11 @@ class Binder:
         earlier = block.counts.get(name)
         if earlier is not None and entry.keyword.repeat == "first":
             self.error(
-                entry.line, "repeated-keyword",
-                f"{entry.keyword.name} is given again; the one of line {earlier.line.at.line} counts", "remove one of them",
-            )  # fmt: skip
+                entry.line,
+                "repeated-keyword",
+                f"{entry.keyword.name} is given again; the one of line {earlier.line.at.line} counts",
+                "remove one of them",
+            )
             return
         if earlier is not None and entry.keyword.repeat == "last":
             self._told_twice(entry, earlier)
@@ -246,11 +268,14 @@ class Binder:
         first, now = (" ".join(word.text for word in each.line.words[1:]) for each in (earlier, entry))
         same = entry.value == earlier.value
         self.warn(
-            entry.line, "repeated-keyword",
+            entry.line,
+            "repeated-keyword",
             f"{entry.keyword.name} was already given on line {earlier.line.at.line}"
-            + ("" if same else f" ({first or 'no value'}); keepalived silently uses the last one ({now or 'no value'})"),
+            + (
+                "" if same else f" ({first or 'no value'}); keepalived silently uses the last one ({now or 'no value'})"
+            ),
             "remove one of them",
-        )  # fmt: skip
+        )
 
     # -- commands ------------------------------------------------------------------------------------------------
 

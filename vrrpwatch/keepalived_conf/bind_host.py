@@ -24,20 +24,65 @@ from vrrpwatch.keepalived_conf.structure import Node
 
 #: Fields of global_defs that go into the model as they are.
 _PLAIN = (
-    "router_id", "vrrp_version", "strict", "skip_check_adv_addr", "check_unicast_src", "multicast_group4", "multicast_group6",
-    "default_interface", "log_unknown_vrids", "garp_master_repeat", "garp_master_refresh_repeat", "lower_prio_no_advert",
-    "higher_prio_send_advert", "owner_ignore_adverts", "v3_checksum_as_v2", "down_timer_adverts", "notify_priority_changes", "script_security",
-    "notification_email_from", "smtp_helo_name", "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "process_name",
-    "vrrp_process_name", "vrrp_priority", "vrrp_rt_priority", "vrrp_cpu_affinity", "vrrp_no_swap", "max_auto_priority",
-    "net_namespace", "instance_name", "use_pid_dir", "reload_time_file", "reload_repeat", "json_version", "umask",
-    "rx_bufs_policy", "rx_bufs_multiplier", "iptables", "lvs_sync_daemon", "lvs_timeouts", "lvs_flush",
-    "linkbeat_use_polling", "vmac_prefix",
-)  # fmt: skip
+    "router_id",
+    "vrrp_version",
+    "strict",
+    "skip_check_adv_addr",
+    "check_unicast_src",
+    "multicast_group4",
+    "multicast_group6",
+    "default_interface",
+    "log_unknown_vrids",
+    "garp_master_repeat",
+    "garp_master_refresh_repeat",
+    "lower_prio_no_advert",
+    "higher_prio_send_advert",
+    "owner_ignore_adverts",
+    "v3_checksum_as_v2",
+    "down_timer_adverts",
+    "notify_priority_changes",
+    "script_security",
+    "notification_email_from",
+    "smtp_helo_name",
+    "smtp_alert",
+    "smtp_alert_vrrp",
+    "smtp_alert_checker",
+    "process_name",
+    "vrrp_process_name",
+    "vrrp_priority",
+    "vrrp_rt_priority",
+    "vrrp_cpu_affinity",
+    "vrrp_no_swap",
+    "max_auto_priority",
+    "net_namespace",
+    "instance_name",
+    "use_pid_dir",
+    "reload_time_file",
+    "reload_repeat",
+    "json_version",
+    "umask",
+    "rx_bufs_policy",
+    "rx_bufs_multiplier",
+    "iptables",
+    "lvs_sync_daemon",
+    "lvs_timeouts",
+    "lvs_flush",
+    "linkbeat_use_polling",
+    "vmac_prefix",
+)
 #: Fields whose unit is in the model's name.
 _SECONDS = (
-    "startup_delay", "delay_after_boot", "garp_master_delay", "garp_master_refresh", "garp_interval", "gna_interval",
-    "startup_script_timeout", "shutdown_script_timeout", "smtp_connect_timeout", "child_wait",
-)  # fmt: skip
+    "startup_delay",
+    "delay_after_boot",
+    "garp_master_delay",
+    "garp_master_refresh",
+    "garp_interval",
+    "gna_interval",
+    "startup_script_timeout",
+    "shutdown_script_timeout",
+    "smtp_connect_timeout",
+    "child_wait",
+)
 
 
 def _garp(binder: Binder, block: Block, entry: Entry) -> bool:
@@ -164,9 +209,11 @@ def _judge_global(binder: Binder, block: Block) -> None:
     entry = block.counts.get("smtp_server")
     if entry is not None and not _is_address(entry.value[0]):
         binder.note(
-            entry.line, "needs-resolver",
-            f"{entry.value[0]} is looked up when keepalived starts; without an answer mail stays off", "write its address",
-        )  # fmt: skip
+            entry.line,
+            "needs-resolver",
+            f"{entry.value[0]} is looked up when keepalived starts; without an answer mail stays off",
+            "write its address",
+        )
     for name in ("vrrp_mcast_group6", "multicast_group6"):
         group = block.get(name)
         if isinstance(group, bytes) and group[0] == 0xFF and group[1] & 0x0F != 2:
@@ -213,9 +260,13 @@ def script(binder: Binder, node: Node) -> TrackScript | None:
     line: ScriptLine | None = block.get("script")
     if line is None:
         binder.tell(
-            node.line, Severity.ERROR, "script-without-command", f"vrrp_script {name} has no script; keepalived removes it",
-            'add script "COMMAND"', end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "script-without-command",
+            f"vrrp_script {name} has no script; keepalived removes it",
+            'add script "COMMAND"',
+            end_line=node.end_line,
+        )
         return None
     entry = block.counts["script"]
     lost_arguments(binder, entry)
@@ -253,9 +304,11 @@ def lost_arguments(binder: Binder, entry: Entry) -> None:
     if trailing:
         whole = " ".join((*entry.value.words, *trailing))
         binder.error(
-            entry.line, "arguments-lost", f"{entry.keyword.name} takes one word or quotation: '{' '.join(trailing)}' is ignored",
+            entry.line,
+            "arguments-lost",
+            f"{entry.keyword.name} takes one word or quotation: '{' '.join(trailing)}' is ignored",
             f'write {entry.keyword.name} "{whole}"',
-        )  # fmt: skip
+        )
 
 
 def track_file(binder: Binder, node: Node) -> TrackFile | None:
@@ -266,9 +319,13 @@ def track_file(binder: Binder, node: Node) -> TrackFile | None:
         return None
     if not block.has("file"):
         binder.tell(
-            node.line, Severity.ERROR, "track-file-without-file", f"track_file {name} has no file; keepalived removes it",
-            "add file PATH", end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "track-file-without-file",
+            f"track_file {name} has no file; keepalived removes it",
+            "add file PATH",
+            end_line=node.end_line,
+        )
         return None
     weight: Weight = block.get("weight", Weight(1))
     value, overwrite = block.get("init", (None, False))
@@ -283,9 +340,13 @@ def process(binder: Binder, node: Node) -> TrackProcess | None:
         return None
     if not block.has("process"):
         binder.tell(
-            node.line, Severity.ERROR, "process-without-name", f"track process {name} names no process; keepalived removes it",
-            "add process NAME", end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "process-without-name",
+            f"track process {name} names no process; keepalived removes it",
+            "add process NAME",
+            end_line=node.end_line,
+        )
         return None
     words = block.get("process")
     weight: Weight = block.get("weight", Weight(0))
@@ -325,9 +386,13 @@ def bfd(binder: Binder, node: Node) -> BfdInstance | None:
     neighbor, source = block.get("neighbor"), block.get("source")
     if neighbor is None:
         binder.tell(
-            node.line, Severity.ERROR, "bfd-without-neighbor", f"bfd_instance {name} has no neighbor_ip; keepalived drops it",
-            "add neighbor_ip ADDRESS", end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "bfd-without-neighbor",
+            f"bfd_instance {name} has no neighbor_ip; keepalived drops it",
+            "add neighbor_ip ADDRESS",
+            end_line=node.end_line,
+        )
         return None
     if source is not None and len(source) != len(neighbor):
         binder.error(
@@ -345,10 +410,22 @@ def bfd(binder: Binder, node: Node) -> BfdInstance | None:
         )
     only = block.has("vrrp") != block.has("checker")
     return BfdInstance(
-        name, neighbor, source, block.get("min_rx", 10.0), block.get("min_tx", 10.0), block.get("idle_tx", 1000.0),
-        block.get("multiplier", 5), block.has("passive"), ttl, min(ttl, block.get("max_hops", 0)), weight.weight,
-        bool(weight.reverse), not only or block.has("vrrp"), not only or block.has("checker"), origin(node.line),
-    )  # fmt: skip
+        name,
+        neighbor,
+        source,
+        block.get("min_rx", 10.0),
+        block.get("min_tx", 10.0),
+        block.get("idle_tx", 1000.0),
+        block.get("multiplier", 5),
+        block.has("passive"),
+        ttl,
+        min(ttl, block.get("max_hops", 0)),
+        weight.weight,
+        bool(weight.reverse),
+        not only or block.has("vrrp"),
+        not only or block.has("checker"),
+        origin(node.line),
+    )
 
 
 def track_group(binder: Binder, node: Node) -> TrackGroup | None:
@@ -402,9 +479,13 @@ def garp_group(binder: Binder, node: Node, taken: dict[str, Origin]) -> GarpGrou
         interfaces.append(word.text)
     if not block.has("garp_interval") and not block.has("gna_interval"):
         binder.tell(
-            node.line, Severity.ERROR, "garp-group-without-interval", "garp_group sets no interval; keepalived removes it",
-            "add garp_interval SECONDS", end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "garp-group-without-interval",
+            "garp_group sets no interval; keepalived removes it",
+            "add garp_interval SECONDS",
+            end_line=node.end_line,
+        )
         return None
     return GarpGroup(
         tuple(interfaces), block.get("garp_interval", 0.0), block.get("gna_interval", 0.0), origin(node.line)

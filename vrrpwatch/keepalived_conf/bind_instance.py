@@ -143,9 +143,11 @@ class InstanceBinder:
             entry.value = 1
         if name == "skip_check_adv_addr" and entry.value is False:
             self._binder.warn(
-                entry.line, "skip-check-is-on", "keepalived up to 2.3.4 turns skip_check_adv_addr on here, whatever the value",
+                entry.line,
+                "skip-check-is-on",
+                "keepalived up to 2.3.4 turns skip_check_adv_addr on here, whatever the value",
                 "remove the line to leave it off",
-            )  # fmt: skip
+            )
             entry.value = True
         return False
 
@@ -176,9 +178,11 @@ class InstanceBinder:
         name = entry.keyword.name
         if draft.family and family != draft.family:
             self._binder.error(
-                child.line, "address-family", f"{name}: all addresses of an instance must be IPv{draft.family} here; the line is ignored",
+                child.line,
+                "address-family",
+                f"{name}: all addresses of an instance must be IPv{draft.family} here; the line is ignored",
                 "use an address of that family",
-            )  # fmt: skip
+            )
             return
         draft.family = draft.family or family
         if name == "mcast_dst_ip":
@@ -208,9 +212,13 @@ class InstanceBinder:
             return
         if (draft.version and draft.version != entry.value) or (entry.value == 2 and draft.family == 6):
             self._binder.error(
-                child.line, "version-conflict", f"version {entry.value} conflicts with "
-                + (f"version {draft.version} given before" if draft.version else "IPv6 addresses") + "; the line is ignored", "remove it",
-            )  # fmt: skip
+                child.line,
+                "version-conflict",
+                f"version {entry.value} conflicts with "
+                + (f"version {draft.version} given before" if draft.version else "IPv6 addresses")
+                + "; the line is ignored",
+                "remove it",
+            )
             return
         draft.version = entry.value
 
@@ -240,9 +248,12 @@ class InstanceBinder:
         for line, address in value_lines.addresses(self._binder, iter([child]), "virtual_ipaddress"):
             if draft.family and address.family != draft.family:
                 self._binder.error(
-                    line, "address-family", f"{line.words[0].text}: the instance is IPv{draft.family} by its first address; this one is dropped",
+                    line,
+                    "address-family",
+                    f"{line.words[0].text}: the instance is IPv{draft.family} by its first address; this one is"
+                    " dropped",
                     "move it to virtual_ipaddress_excluded or to an instance of its own",
-                )  # fmt: skip
+                )
                 continue
             if (address.address, address.dev) in known:
                 first = known[address.address, address.dev].at.line
@@ -299,9 +310,11 @@ class InstanceBinder:
     def _no_interface(self, draft: _Draft) -> None:
         if draft.peers:
             self._whole(
-                Severity.WARNING, "no-interface", f"{self._name} has no interface: with unicast the manual allows that, keepalived 2.2.7 refuses it",
+                Severity.WARNING,
+                "no-interface",
+                f"{self._name} has no interface: with unicast the manual allows that, keepalived 2.2.7 refuses it",
                 "add interface NAME",
-            )  # fmt: skip
+            )
         else:
             self._whole(
                 Severity.ERROR,
@@ -319,9 +332,14 @@ class InstanceBinder:
             state = "BACKUP"
         if not priority and state == "MASTER":
             self._at(
-                draft, "state", "owner-by-accident", "state MASTER without a priority means priority 255: this router claims to own the addresses and always preempts",
-                "add priority 150 (or any value below 255)", 0,
-            )  # fmt: skip
+                draft,
+                "state",
+                "owner-by-accident",
+                "state MASTER without a priority means priority 255: this router claims to own the addresses and always"
+                " preempts",
+                "add priority 150 (or any value below 255)",
+                0,
+            )
         priority = priority or (255 if state == "MASTER" else 100)
         owner = priority == 255
         if state and found["strict"] and (state == "MASTER") != owner:
@@ -445,9 +463,12 @@ class InstanceBinder:
                 draft.block.origins[keyword] = where
             if len(data) > 8:
                 self._binder.warn(
-                    block.line("auth_pass"), "password-truncated", f"auth_pass has {len(data)} octets, only the first 8 count",
-                    "use 8 or fewer; the same 8 on all routers", exit_code=5,
-                )  # fmt: skip
+                    block.line("auth_pass"),
+                    "password-truncated",
+                    f"auth_pass has {len(data)} octets, only the first 8 count",
+                    "use 8 or fewer; the same 8 on all routers",
+                    exit_code=5,
+                )
             refused = self._refuse_authentication(draft, kind, data)
             if refused:
                 self._binder.warn(node.line, refused[0], refused[1], refused[2], exit_code=5)
@@ -456,7 +477,8 @@ class InstanceBinder:
                 self._binder.note(
                     block.line("auth_pass"),
                     "password-in-clear-text",
-                    "PASS sends the password in clear text in every advert: it protects from mistakes, not from attackers",
+                    "PASS sends the password in clear text in every advert: it protects from mistakes, not from"
+                    " attackers",
                     "filter protocol 112 at the edge of the network instead",
                 )
             elif (
@@ -507,9 +529,12 @@ class InstanceBinder:
         if asked and not draft.peers and not refused and not block.has("unicast_fault_no_peer"):
             line = next((child.line for child in self._node.children if child.line.head == asked[0]), self._node.line)
             self._binder.warn(
-                line, "unicast-without-peers", f"{asked[0]} without any unicast peer: keepalived uses multicast", "add unicast_peer { ADDRESS }",
+                line,
+                "unicast-without-peers",
+                f"{asked[0]} without any unicast peer: keepalived uses multicast",
+                "add unicast_peer { ADDRESS }",
                 exit_code=5,
-            )  # fmt: skip
+            )
         if block.has("unicast_ttl") and not draft.peers:
             self._at_end(draft, "unicast_ttl", "no-effect", "unicast_ttl without unicast peers is ignored", "remove it")
         if draft.group is not None and draft.peers:
@@ -543,9 +568,12 @@ class InstanceBinder:
         )
         if family6 and not draft.peers and draft.addresses and not values.is_link_local(draft.addresses[0][1].address):
             self._binder.warn(
-                draft.addresses[0][0], "first-address-not-link-local", "the first address of an IPv6 instance should be link-local (RFC 9568 §5.2.9)",
-                "put an fe80:: address first", exit_code=5 if found["strict"] else 0,
-            )  # fmt: skip
+                draft.addresses[0][0],
+                "first-address-not-link-local",
+                "the first address of an IPv6 instance should be link-local (RFC 9568 §5.2.9)",
+                "put an fe80:: address first",
+                exit_code=5 if found["strict"] else 0,
+            )
 
     # -- behaviour -----------------------------------------------------------------------------------------------
 
@@ -792,9 +820,11 @@ def _judge_user(binder: Binder, entry: Entry) -> None:
         or not trailing[0].replace("-", "_").isidentifier()
     ):
         binder.warn(
-            entry.line, "argument-as-user", f"'{trailing[0]}' is taken for the user that runs the script; if there is none, the script is dropped",
+            entry.line,
+            "argument-as-user",
+            f"'{trailing[0]}' is taken for the user that runs the script; if there is none, the script is dropped",
             f'write {entry.keyword.name} "{whole}"',
-        )  # fmt: skip
+        )
         return
     if trailing[0] != "root":
         binder.note(
@@ -814,9 +844,13 @@ def sync_group(binder: Binder, node: Node, kinds: tuple[TrackKind, ...], default
     members = tuple(dict.fromkeys(word.text for _, word in value_lines.names(block.children("group"))))
     if not members:
         binder.tell(
-            node.line, Severity.ERROR, "empty-group", f"sync group {name} has no members; keepalived removes it", "name instances in group { }",
+            node.line,
+            Severity.ERROR,
+            "empty-group",
+            f"sync group {name} has no members; keepalived removes it",
+            "name instances in group { }",
             end_line=node.end_line,
-        )  # fmt: skip
+        )
     smtp = block.get("smtp_alert")
     if smtp is None:
         smtp = next((each for each in (defaults.smtp_alert_vrrp, defaults.smtp_alert) if each is not None), False)

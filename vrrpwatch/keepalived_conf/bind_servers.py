@@ -42,9 +42,13 @@ def server_group(binder: Binder, node: Node) -> VirtualServerGroup | None:
     entries = tuple(each for line in node.values if (each := _group_entry(binder, line)) is not None)
     if not entries:
         binder.tell(
-            node.line, Severity.ERROR, "empty-group", f"virtual_server_group {name} has no entries; keepalived removes it",
-            "add ADDRESS PORT lines", end_line=node.end_line,
-        )  # fmt: skip
+            node.line,
+            Severity.ERROR,
+            "empty-group",
+            f"virtual_server_group {name} has no entries; keepalived removes it",
+            "add ADDRESS PORT lines",
+            end_line=node.end_line,
+        )
     return VirtualServerGroup(name, entries, origin(node.line))
 
 
@@ -178,21 +182,36 @@ class ServerBinder:
             found[name] = self._binder.command(block.counts.get(name))
         smtp = block.get("smtp_alert")
         return VirtualServer(
-            address=endpoint.address, port=endpoint.port, fwmark=endpoint.fwmark, group=endpoint.group, family=family,
+            address=endpoint.address,
+            port=endpoint.port,
+            fwmark=endpoint.fwmark,
+            group=endpoint.group,
+            family=family,
             scheduler=block.get("scheduler", "wlc"),
-            scheduler_flags=tuple(name.removeprefix("flag ") for name in block.counts if name.startswith("flag ") and name != "flag ops"),
+            scheduler_flags=tuple(
+                name.removeprefix("flag ") for name in block.counts if name.startswith("flag ") and name != "flag ops"
+            ),
             forwarding=block.get("forwarding", Forwarding()),
             persistence_engine=block.get("persistence_engine", ""),
             persistence_granularity=block.get("persistence_granularity"),
-            alpha=block.has("alpha"), omega=block.has("omega"), ha_suspend=block.has("ha_suspend"),
+            alpha=block.has("alpha"),
+            omega=block.has("omega"),
+            ha_suspend=block.has("ha_suspend"),
             inhibit_on_failure=block.has("inhibit_on_failure"),
             smtp_alert=bool(self._alert(smtp, False)),
-            virtualhost=block.get("virtualhost", ""), snmp_name=block.get("snmp_name", ""),
-            sorry_server=sorry, sorry_server_inhibit=block.has("sorry_server_inhibit"),
-            delay_loop_seconds=block.get("delay_loop", 60.0), connect_timeout_seconds=block.get("connect_timeout", 5.0),
-            retry=block.get("retry"), delay_before_retry_seconds=block.get("delay_before_retry"),
-            warmup_seconds=block.get("warmup"), real_servers=tuple(reals), origin=origin(self._node.line), **found,
-        )  # fmt: skip
+            virtualhost=block.get("virtualhost", ""),
+            snmp_name=block.get("snmp_name", ""),
+            sorry_server=sorry,
+            sorry_server_inhibit=block.has("sorry_server_inhibit"),
+            delay_loop_seconds=block.get("delay_loop", 60.0),
+            connect_timeout_seconds=block.get("connect_timeout", 5.0),
+            retry=block.get("retry"),
+            delay_before_retry_seconds=block.get("delay_before_retry"),
+            warmup_seconds=block.get("warmup"),
+            real_servers=tuple(reals),
+            origin=origin(self._node.line),
+            **found,
+        )
 
     def _alert(self, own: bool | None, default: bool) -> bool:
         order = (own, self._defaults.smtp_alert_checker, self._defaults.smtp_alert)
@@ -247,9 +266,12 @@ class ServerBinder:
             one_packet = False
         quorum, hysteresis = self._quorum(block, reals)
         return {
-            "protocol": protocol, "persistence_timeout_seconds": timeout, "one_packet": one_packet,
-            "quorum": quorum, "hysteresis": hysteresis,
-        }  # fmt: skip
+            "protocol": protocol,
+            "persistence_timeout_seconds": timeout,
+            "one_packet": one_packet,
+            "quorum": quorum,
+            "hysteresis": hysteresis,
+        }
 
     def _quorum(self, block: Block, reals: list[RealServer]) -> tuple[int, int]:
         quorum, hysteresis = block.get("quorum", 1), block.get("hysteresis", 0)
@@ -330,15 +352,21 @@ class ServerBinder:
                 "add TCP_CHECK { }",
             )
         return RealServer(
-            address=endpoint.address, port=port, weight=block.get("weight", outer.get("weight", 1)), forwarding=forwarding,
+            address=endpoint.address,
+            port=port,
+            weight=block.get("weight", outer.get("weight", 1)),
+            forwarding=forwarding,
             inhibit_on_failure=block.get("inhibit_on_failure", outer.has("inhibit_on_failure")),
-            upper_threshold=block.get("upper_threshold", 0), lower_threshold=block.get("lower_threshold", 0),
+            upper_threshold=block.get("upper_threshold", 0),
+            lower_threshold=block.get("lower_threshold", 0),
             notify_up=self._binder.command(block.counts.get("notify_up")),
             notify_down=self._binder.command(block.counts.get("notify_down")),
             smtp_alert=self._alert(block.get("smtp_alert"), True),
-            virtualhost=block.get("virtualhost", ""), snmp_name=block.get("snmp_name", ""), checkers=checkers,
+            virtualhost=block.get("virtualhost", ""),
+            snmp_name=block.get("snmp_name", ""),
+            checkers=checkers,
             origin=origin(node.line),
-        )  # fmt: skip
+        )
 
     def _other_family(self, endpoint: Endpoint, forwarding: Forwarding) -> bool:
         """Whether virtual and real server differ in family where they may not."""
@@ -355,9 +383,13 @@ class ServerBinder:
         own = int(words[1].text) if len(words) > 1 and words[1].text.isdigit() and len(words[1].text) < 6 else 0
         if forwarding.method != "NAT" and endpoint.port and own and endpoint.port != own:
             self._binder.warn(
-                node.line, "port-mismatch", f"with {forwarding.method} the real server's port must be the virtual server's: {own} is used, not {endpoint.port}",
-                f"write port {own}, or lb_kind NAT", exit_code=5,
-            )  # fmt: skip
+                node.line,
+                "port-mismatch",
+                f"with {forwarding.method} the real server's port must be the virtual server's: {own} is used, not"
+                f" {endpoint.port}",
+                f"write port {own}, or lb_kind NAT",
+                exit_code=5,
+            )
             return own
         return endpoint.port or own
 
@@ -391,18 +423,30 @@ class ServerBinder:
                 "add bind_if INTERFACE",
             )
         return Checker(
-            kind=kind, connect_address=target, connect_port=block.get("connect_port"),
-            bind_address=block.get("bind_address"), bind_port=block.get("bind_port"), bind_interface=block.get("bind_interface", ""),
-            fwmark=block.get("fwmark"), connect_timeout_seconds=inherited("connect_timeout", 5.0),
+            kind=kind,
+            connect_address=target,
+            connect_port=block.get("connect_port"),
+            bind_address=block.get("bind_address"),
+            bind_port=block.get("bind_port"),
+            bind_interface=block.get("bind_interface", ""),
+            fwmark=block.get("fwmark"),
+            connect_timeout_seconds=inherited("connect_timeout", 5.0),
             retry=inherited("retry", _RETRIES.get(kind, 1)),
-            delay_before_retry_seconds=inherited("delay_before_retry", delay_loop if kind == "DNS_CHECK" else _DELAYS.get(kind, 1.0)),
-            delay_loop_seconds=delay_loop, warmup_seconds=inherited("warmup", delay_loop),
+            delay_before_retry_seconds=inherited(
+                "delay_before_retry", delay_loop if kind == "DNS_CHECK" else _DELAYS.get(kind, 1.0)
+            ),
+            delay_loop_seconds=delay_loop,
+            warmup_seconds=inherited("warmup", delay_loop),
             alpha=block.get("alpha", real.get("alpha", outer.has("alpha"))),
-            log_all_failures=block.get("log_all_failures", False), urls=urls,
+            log_all_failures=block.get("log_all_failures", False),
+            urls=urls,
             virtualhost=block.get("virtualhost", real.get("virtualhost", outer.get("virtualhost", ""))),
-            command=command, timeout_seconds=float(block.get("timeout")) if block.has("timeout") else None,
-            dynamic=block.has("dynamic"), options=_options(block), origin=origin(node.line),
-        )  # fmt: skip
+            command=command,
+            timeout_seconds=float(block.get("timeout")) if block.has("timeout") else None,
+            dynamic=block.has("dynamic"),
+            options=_options(block),
+            origin=origin(node.line),
+        )
 
     def _url(self, node: Node) -> Url:
         block = self._binder.read(node)
@@ -417,9 +461,14 @@ class ServerBinder:
             )
         regex = block.get("regex")
         return Url(
-            block.get("path", ""), block.get("digest", ""), block.get("status_codes", ()), block.get("virtualhost", ""),
-            " ".join(regex) if regex else "", block.has("regex_no_match"), _options(block),
-        )  # fmt: skip
+            block.get("path", ""),
+            block.get("digest", ""),
+            block.get("status_codes", ()),
+            block.get("virtualhost", ""),
+            " ".join(regex) if regex else "",
+            block.has("regex_no_match"),
+            _options(block),
+        )
 
     def _misc(self, node: Node, block: Block) -> Command | None:
         entry = block.counts.get("command")

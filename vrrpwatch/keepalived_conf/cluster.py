@@ -49,7 +49,7 @@ class _Comparison:
         for other in elsewhere.instances:
             shared = addresses & {address.address for address in other.addresses}
             if (shared or other.name == one.name) and other.family == one.family and other.vrid != one.vrid:
-                what = text(sorted(shared)[0]) if shared else f"the name {one.name}"
+                what = text(min(shared)) if shared else f"the name {one.name}"
                 self._tell(
                     one.where("virtual_router_id"),
                     Severity.ERROR,
@@ -63,7 +63,8 @@ class _Comparison:
             one.origin,
             Severity.WARNING,
             "cluster-single",
-            f"{one.name} (VRID {one.vrid}, IPv{one.family}) has no partner in {elsewhere.files[0] if elsewhere.files else 'the other file'}",
+            f"{one.name} (VRID {one.vrid}, IPv{one.family}) has no partner in"
+            f" {elsewhere.files[0] if elsewhere.files else 'the other file'}",
             "add it there, or remove it here",
         )
         return None
@@ -153,8 +154,8 @@ class _Comparison:
                 one.where("unicast_peer"),
                 Severity.ERROR,
                 "cluster-peer",
-                f"VRID {one.vrid}: {text(other.source_address)}, the unicast_src_ip at {other.where('unicast_src_ip')}, "
-                "is not among the peers here: that router hears nothing from this one",
+                f"VRID {one.vrid}: {text(other.source_address)}, the unicast_src_ip at {other.where('unicast_src_ip')},"
+                " is not among the peers here: that router hears nothing from this one",
                 f"add {text(other.source_address)} to unicast_peer",
             )
 
@@ -186,7 +187,8 @@ class _Comparison:
                     address.origin,
                     Severity.WARNING,
                     "cluster-prefix",
-                    f"{text(address.address)} has /{address.prefixlen} here and /{lengths[address.address]} in the other file",
+                    f"{text(address.address)} has /{address.prefixlen} here and /{lengths[address.address]} in the"
+                    " other file",
                     "use one prefix length on all routers",
                 )
 
@@ -201,7 +203,10 @@ class _Comparison:
                 + (
                     ": both claim to own the addresses and start as master"
                     if owner
-                    else f" (also {one.where('priority')}): the higher address decides, and both may start as master for a moment"
+                    else (
+                        f" (also {one.where('priority')}): the higher address decides, and both may start as master for"
+                        " a moment"
+                    )
                 ),
                 "give the routers different priorities",
             )
@@ -228,7 +233,8 @@ class _Comparison:
                 other.where("down_timer_adverts"),
                 Severity.WARNING,
                 "cluster-down-timer",
-                f"VRID {one.vrid}: down_timer_adverts is {other.down_timer_adverts} here and {one.down_timer_adverts} in the other file",
+                f"VRID {one.vrid}: down_timer_adverts is {other.down_timer_adverts} here and {one.down_timer_adverts}"
+                " in the other file",
                 "use one value on all routers",
             )
         if one.strict != other.strict:

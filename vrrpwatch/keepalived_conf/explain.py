@@ -11,12 +11,20 @@ from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
 
 #: What the lines of value blocks look like.
 VALUE_SYNTAX = {
-    "address": "IP-ADDRESS[/LENGTH] [brd IP|+|-] [dev INTERFACE] [use_vmac] [scope SCOPE] [label LABEL] [peer IP] [home] [-nodad] [mngtmpaddr] [noprefixroute] [autojoin] [no_track] [preferred_lft SECONDS|forever]",
+    "address": (
+        "IP-ADDRESS[/LENGTH] [brd IP|+|-] [dev INTERFACE] [use_vmac] [scope SCOPE] [label LABEL] [peer IP] [home]"
+        " [-nodad] [mngtmpaddr] [noprefixroute] [autojoin] [no_track] [preferred_lft SECONDS|forever]"
+    ),
     "excluded": "as in virtual_ipaddress, of either address family",
     "static_address": "as in virtual_ipaddress, and [track_group NAME]",
-    "route": "[KIND] NETWORK [via IP] [dev INTERFACE] [src IP] [table NAME] [metric N] [scope SCOPE] [no_track] … [nexthop via IP dev INTERFACE weight N …]",
+    "route": (
+        "[KIND] NETWORK [via IP] [dev INTERFACE] [src IP] [table NAME] [metric N] [scope SCOPE] [no_track] … [nexthop"
+        " via IP dev INTERFACE weight N …]"
+    ),
     "static_route": "as in virtual_routes, and [track_group NAME]",
-    "rule": "[not] [from NETWORK] [to NETWORK] [iif INTERFACE] [oif INTERFACE] [fwmark N[/MASK]] table NAME preference N",
+    "rule": (
+        "[not] [from NETWORK] [to NETWORK] [iif INTERFACE] [oif INTERFACE] [fwmark N[/MASK]] table NAME preference N"
+    ),
     "static_rule": "as in virtual_rules, and [track_group NAME]",
     "peer": "IP-ADDRESS [min_ttl N] [max_ttl N]",
     "track_interface": "INTERFACE [weight N [reverse]]",
@@ -87,7 +95,7 @@ def _one(row: Keyword, paths: list[str]) -> str:
         lines.append(f"    deprecated: write {row.deprecated}")
     if not row.field and not row.is_block:
         lines.append("    read and kept by vrrpwatch, without effect there")
-    accepted, rejected = row.shape.samples()
+    accepted, _ = row.shape.samples()
     if accepted is not None and not row.is_block:
         lines.append(f"    example: {row.name} {accepted}".rstrip())
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a configuration needs of this very machine: interfaces, users, scripts that exist and that nobody else can write."""
+"""What a configuration needs of this machine: interfaces, users, scripts that exist and that only root can write."""
 
 from __future__ import annotations
 

@@ -316,7 +316,8 @@ class LineReader:
             self._report(
                 Severity.ERROR,
                 "line-too-long",
-                f"more than {MAX_LINE_BYTES} octets: keepalived 2.2 reads the rest as further lines, later ones drop it",
+                f"more than {MAX_LINE_BYTES} octets: keepalived 2.2 reads the rest as further lines, later ones"
+                " drop it",
                 "shorten the line",
                 5,
             )

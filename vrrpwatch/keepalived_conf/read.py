@@ -98,9 +98,13 @@ class _Model:
             if name and key in self._names:
                 first = self._names[key].line.at.line
                 self._binder.tell(
-                    node.line, Severity.ERROR, "repeated-name", f"{node.line.head} {name} is already defined on line {first}; keepalived skips this block",
-                    "give it another name", end_line=node.end_line,
-                )  # fmt: skip
+                    node.line,
+                    Severity.ERROR,
+                    "repeated-name",
+                    f"{node.line.head} {name} is already defined on line {first}; keepalived skips this block",
+                    "give it another name",
+                    end_line=node.end_line,
+                )
                 continue
             self._names.setdefault(key, node)
             yield node

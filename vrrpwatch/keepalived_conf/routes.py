@@ -13,16 +13,60 @@ from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked, need
 from vrrpwatch.keepalived_conf.words import Word
 
 KINDS = (
-    "unicast", "local", "broadcast", "multicast", "throw", "unreachable", "prohibit", "blackhole", "nat", "anycast", "xresolve",
-)  # fmt: skip
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "throw",
+    "unreachable",
+    "prohibit",
+    "blackhole",
+    "nat",
+    "anycast",
+    "xresolve",
+)
 _ANY = ("default", "any", "all")
 #: Words of a route that take a number, perhaps after `lock`.
 _NUMBERS = (
-    "hoplimit", "advmss", "rtt", "rttvar", "reordering", "window", "cwnd", "ssthresh", "rto_min", "initcwnd", "initrwnd",
-    "quickack", "expires", "fastopen_no_cookie",
-)  # fmt: skip
+    "hoplimit",
+    "advmss",
+    "rtt",
+    "rttvar",
+    "reordering",
+    "window",
+    "cwnd",
+    "ssthresh",
+    "rto_min",
+    "initcwnd",
+    "initrwnd",
+    "quickack",
+    "expires",
+    "fastopen_no_cookie",
+)
 _OTHERS = ("realms", "features", "congctl", "pref", "ttl-propagate", "vrf", "as", "encap")
-_PROTOCOLS = ("kernel", "boot", "static", "redirect", "ra", "bird", "babel", "bgp", "isis", "ospf", "rip", "eigrp", "zebra", "gated", "mrt", "dhcp", "xorp", "ntk", "keepalived", "none", "unspec")  # fmt: skip
+_PROTOCOLS = (
+    "kernel",
+    "boot",
+    "static",
+    "redirect",
+    "ra",
+    "bird",
+    "babel",
+    "bgp",
+    "isis",
+    "ospf",
+    "rip",
+    "eigrp",
+    "zebra",
+    "gated",
+    "mrt",
+    "dhcp",
+    "xorp",
+    "ntk",
+    "keepalived",
+    "none",
+    "unspec",
+)
 _TABLES = {"main", "local", "default", "unspec"}
 
 
@@ -301,9 +345,12 @@ class _RuleReader(_Reader):
             raise BadWord(self.words[0], "goto needs a preference below its target")
         if self.found.get("priority") is None:
             self.binder.warn(
-                self.line, "rule-without-preference", "without a preference keepalived chooses one, probably not what you want",
-                "add preference N", exit_code=5,
-            )  # fmt: skip
+                self.line,
+                "rule-without-preference",
+                "without a preference keepalived chooses one, probably not what you want",
+                "add preference N",
+                exit_code=5,
+            )
         words = tuple(word.text for word in self.words)
         return Rule(
             self.family or 4, action=self.action, words=words, origin=origin(self.line, self.words[0]), **self.found
@@ -351,7 +398,20 @@ class _RuleReader(_Reader):
 
     def _rare(self, word: Word) -> None:
         name = word.text
-        if name in ("realms", "suppress_prefixlength", "sup_pl", "suppress_ifgroup", "sup_group", "tunnel-id", "uidrange", "protocol", "ipproto", "ip_proto", "sport", "dport"):  # fmt: skip
+        if name in (
+            "realms",
+            "suppress_prefixlength",
+            "sup_pl",
+            "suppress_ifgroup",
+            "sup_group",
+            "tunnel-id",
+            "uidrange",
+            "protocol",
+            "ipproto",
+            "ip_proto",
+            "sport",
+            "dport",
+        ):
             self.value()
             return
         if name == "l3mdev":

@@ -1,8 +1,8 @@
 """From logical lines to a tree of blocks, twice: as the author meant it, and as keepalived's parser walks.
 
-keepalived does not skip a block that it does not know: the block's `}` closes the block around it, and what follows is
-read in the wrong place. The tree skips such a block, so that the rest keeps its meaning; a second walk (`walk`) imitates
-keepalived, and where the two disagree, the finding that began it covers all lines that keepalived misreads.
+keepalived does not skip a block that it does not know: the block's `}` closes the block around it, and what follows
+is read in the wrong place. The tree skips such a block, so that the rest keeps its meaning; a second walk (`walk`)
+imitates keepalived, and where the two disagree, the finding that began it covers all lines that keepalived misreads.
 """
 
 from __future__ import annotations
@@ -72,10 +72,17 @@ def prepare(lines: list[LogicalLine], collector: Collector) -> list[Line]:
             column = at.column_at(open_quote)
             collector.add(
                 Finding(
-                    at.file, at.line, column, at.line, Severity.ERROR, "quote-unmatched",
-                    'this " has no partner; keepalived drops it and what follows', 'close the quotation with "', 5,
+                    at.file,
+                    at.line,
+                    column,
+                    at.line,
+                    Severity.ERROR,
+                    "quote-unmatched",
+                    'this " has no partner; keepalived drops it and what follows',
+                    'close the quotation with "',
+                    5,
                 )
-            )  # fmt: skip
+            )
         if words:
             result.append(Line(at, words))
     return result
@@ -163,25 +170,36 @@ class TreeBuilder:
             self._grow(len(self.told) - 1, index)
         else:
             self._tell(
-                index, index, Severity.ERROR, "brace-extra", "this } closes nothing",
+                index,
+                index,
+                Severity.ERROR,
+                "brace-extra",
+                "this } closes nothing",
                 "remove it, or look above for a block that was closed too early",
-            )  # fmt: skip
+            )
         return index + 1
 
     def _missing_open(self, index: int, frame: _Frame) -> None:
         self._tell(
-            index, index, Severity.ERROR, "brace-missing",
-            f"{self._where(frame)} is a block, but no {{ follows", f"write {{ after {self._where(frame)}",
-        )  # fmt: skip
+            index,
+            index,
+            Severity.ERROR,
+            "brace-missing",
+            f"{self._where(frame)} is a block, but no {{ follows",
+            f"write {{ after {self._where(frame)}",
+        )
 
     def _stray_open(self, index: int, frame: _Frame) -> None:
         before = frame.node.children[-1].line if frame.node.children else None
         name = before.head if before is not None else self._where(frame)
         self._tell(
-            index, index, Severity.ERROR, "brace-unexpected",
+            index,
+            index,
+            Severity.ERROR,
+            "brace-unexpected",
             f"{name} takes no block; keepalived ignores the {{, and its }} closes {self._where(frame)} too early",
             "remove the braces, one keyword per line",
-        )  # fmt: skip
+        )
         self._stack.append(_Frame(index, frame.level, frame.node, "stray", needs_brace=False))
 
     # -- what is not known ---------------------------------------------------------------------------------------
@@ -231,11 +249,14 @@ class TreeBuilder:
         inner = self._stack[depth]
         opened = self._lines[inner.index].at.line
         self._tell(
-            index, index, Severity.ERROR, "brace-not-closed",
+            index,
+            index,
+            Severity.ERROR,
+            "brace-not-closed",
             f"{self._where(inner)} (line {opened}) is not closed before {self._lines[index].head}; "
             "keepalived reads on inside of it",
             f"write }} before line {self._lines[index].at.line}",
-        )  # fmt: skip
+        )
         for frame in self._stack[depth:]:
             frame.node.end_line = self._lines[max(0, index - 1)].at.line
         del self._stack[depth:]
@@ -292,16 +313,23 @@ class TreeBuilder:
             node.values.append(Line(node.line.at, extra))
             words = " ".join(each.text for each in extra)
             self._tell(
-                index, index, Severity.ERROR, "brace-missing",
+                index,
+                index,
+                Severity.ERROR,
+                "brace-missing",
                 f"{node.line.head} takes its values in braces; keepalived takes the following lines for its values",
                 f"write {node.line.head} {{ {words} }}",
-            )  # fmt: skip
+            )
             return index + 1
         if extra:
             self._tell(
-                index, index, Severity.ERROR, "words-before-brace",
-                f"'{extra[0].text}' between {node.line.head} and {{ is ignored", "move it into the braces",
-            )  # fmt: skip
+                index,
+                index,
+                Severity.ERROR,
+                "words-before-brace",
+                f"'{extra[0].text}' between {node.line.head} and {{ is ignored",
+                "move it into the braces",
+            )
         at = index + 2
         if not opened:
             self._missing_open(min(index + 1, len(self._lines) - 1), _Frame(index, node.level, node))
@@ -322,19 +350,27 @@ class TreeBuilder:
             if self._ends_values(at, node):
                 opened = node.line.at.line
                 self._tell(
-                    at, at, Severity.ERROR, "brace-not-closed",
-                    f"{node.line.head} (line {opened}) is not closed before {line.head}; keepalived takes it for a value",
+                    at,
+                    at,
+                    Severity.ERROR,
+                    "brace-not-closed",
+                    f"{node.line.head} (line {opened}) is not closed before {line.head}; keepalived takes it for a"
+                    " value",
                     f"write }} before line {line.at.line}",
-                )  # fmt: skip
+                )
                 self._unclosed = False
                 return at
             self.contexts[at] = context
             if line.at.text == "{":
                 stop = self._matching(at)
                 self._tell(
-                    at, min(stop, len(self._lines) - 1), Severity.ERROR, "brace-unexpected",
-                    f"no block can stand in {node.line.head}", "remove it, or close the braces before it",
-                )  # fmt: skip
+                    at,
+                    min(stop, len(self._lines) - 1),
+                    Severity.ERROR,
+                    "brace-unexpected",
+                    f"no block can stand in {node.line.head}",
+                    "remove it, or close the braces before it",
+                )
                 for inner in range(at, min(stop + 1, len(self._lines))):
                     self.contexts[inner] = (at, "unknown")
                 at = stop + 1
@@ -357,9 +393,13 @@ class TreeBuilder:
     def _never_closed(self, index: int) -> None:
         frame = _Frame(index, self._root_level, Node(self._lines[index], self._root_level, None))
         self._tell(
-            index, index, Severity.ERROR, "brace-not-closed",
-            f"{self._where(frame)} is never closed", "write } at its end",
-        )  # fmt: skip
+            index,
+            index,
+            Severity.ERROR,
+            "brace-not-closed",
+            f"{self._where(frame)} is never closed",
+            "write } at its end",
+        )
 
     def _finish(self) -> None:
         for frame in self._stack[1:]:

@@ -15,9 +15,13 @@ from vrrpwatch.keepalived_conf.table import BadWord, checked
 from vrrpwatch.keepalived_conf.words import Word
 
 _FLAGS = {
-    "home": "home", "-nodad": "dad", "mngtmpaddr": "mngtmpaddr", "noprefixroute": "noprefixroute",
-    "autojoin": "autojoin", "no_track": "no_track",
-}  # fmt: skip
+    "home": "home",
+    "-nodad": "dad",
+    "mngtmpaddr": "mngtmpaddr",
+    "noprefixroute": "noprefixroute",
+    "autojoin": "autojoin",
+    "no_track": "no_track",
+}
 
 
 def _address_and_length(line: Line, binder: Binder, what: str) -> tuple[bytes, int] | None:
@@ -90,9 +94,14 @@ class AddressLine:
             self._found["use_vmac"] = True
             return at + 1
         readers = {
-            "dev": self._dev, "scope": self._scope, "broadcast": self._broadcast, "brd": self._broadcast,
-            "label": self._label, "peer": self._peer, "preferred_lft": self._lifetime,
-        }  # fmt: skip
+            "dev": self._dev,
+            "scope": self._scope,
+            "broadcast": self._broadcast,
+            "brd": self._broadcast,
+            "label": self._label,
+            "peer": self._peer,
+            "preferred_lft": self._lifetime,
+        }
         if self._static:
             readers["track_group"] = self._track_group
         reader = readers.get(name)
@@ -234,9 +243,11 @@ def addresses(
             key = (address.address, address.dev)
             if key in seen:
                 binder.warn(
-                    line, "repeated-address", f"{line.words[0].text} is already on line {seen[key].at.line}; keepalived adds it twice",
+                    line,
+                    "repeated-address",
+                    f"{line.words[0].text} is already on line {seen[key].at.line}; keepalived adds it twice",
                     "remove one of them",
-                )  # fmt: skip
+                )
             seen.setdefault(key, line)
             found.append((line, address))
     return found
@@ -334,17 +345,24 @@ def _track(binder: Binder, line: Line, kind: TrackKind) -> Track | None:
         binder.check_template(line, name)
     elif name.text not in kind.known:
         binder.error(
-            line, "not-defined", f"{kind.block}: there is no {kind.what} {name.text}; the line is ignored",
-            f"define {kind.what} {name.text} {{ … }} above this block", word=name,
-        )  # fmt: skip
+            line,
+            "not-defined",
+            f"{kind.block}: there is no {kind.what} {name.text}; the line is ignored",
+            f"define {kind.what} {name.text} {{ … }} above this block",
+            word=name,
+        )
         return None
     else:
         weight, reverse, defined = kind.known[name.text]
         if line.at.line < defined:
             binder.error(
-                line, "defined-later", f"{kind.what} {name.text} is defined only on line {defined}; keepalived does not find it here and ignores the line",
-                f"move {kind.what} {name.text} above this block", word=name,
-            )  # fmt: skip
+                line,
+                "defined-later",
+                f"{kind.what} {name.text} is defined only on line {defined}; keepalived does not find it here and"
+                " ignores the line",
+                f"move {kind.what} {name.text} above this block",
+                word=name,
+            )
     return _track_weight(binder, line, kind, Track(name.text, weight, reverse, origin(line, name)))
 
 

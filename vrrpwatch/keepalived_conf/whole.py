@@ -42,10 +42,13 @@ class _Whole:
             first = seen.setdefault(key, each)
             if first is not each and each.interface:
                 self._tell(
-                    each.where("virtual_router_id"), Severity.ERROR, "repeated-vrid",
-                    f"{first.name} and {each.name} both use VRID {each.vrid} with IPv{each.family} on {each.interface}; keepalived gives up on all instances",
+                    each.where("virtual_router_id"),
+                    Severity.ERROR,
+                    "repeated-vrid",
+                    f"{first.name} and {each.name} both use VRID {each.vrid} with IPv{each.family} on {each.interface};"
+                    " keepalived gives up on all instances",
                     "give one of them another virtual_router_id, on all routers",
-                )  # fmt: skip
+                )
         self._unicast_ids()
 
     def _unicast_ids(self) -> None:
@@ -55,10 +58,13 @@ class _Whole:
             for other in by_id.get((each.family, each.vrid, each.source_address, each.interface), [])[:20]:
                 if {peer.address for peer in each.unicast_peers} & {peer.address for peer in other.unicast_peers}:
                     self._tell(
-                        each.where("virtual_router_id"), Severity.ERROR, "repeated-vrid",
-                        f"{other.name} and {each.name} use VRID {each.vrid} with the same peers; keepalived gives up on all instances",
+                        each.where("virtual_router_id"),
+                        Severity.ERROR,
+                        "repeated-vrid",
+                        f"{other.name} and {each.name} use VRID {each.vrid} with the same peers; keepalived gives up on"
+                        " all instances",
                         "give one of them another virtual_router_id, on all routers",
-                    )  # fmt: skip
+                    )
             by_id.setdefault((each.family, each.vrid, each.source_address, each.interface), []).append(each)
 
     def shared_addresses(self) -> None:
@@ -69,10 +75,14 @@ class _Whole:
                 first = seen.setdefault(address.address, each)
                 if first is not each:
                     self._tell(
-                        address.origin, Severity.WARNING, "address-in-two-instances",
-                        f"{text(address.address)} is also in {first.name}: each of the two elects a master of its own for it",
-                        "keep it in one instance", 0,
-                    )  # fmt: skip
+                        address.origin,
+                        Severity.WARNING,
+                        "address-in-two-instances",
+                        f"{text(address.address)} is also in {first.name}: each of the two elects a master of its own"
+                        " for it",
+                        "keep it in one instance",
+                        0,
+                    )
 
     def sync_groups(self) -> None:
         """Members that are not there, or in two groups; groups of one."""
@@ -135,9 +145,12 @@ class _Whole:
             for track in (*tracked.interfaces, *tracked.scripts, *tracked.files, *tracked.bfds):
                 if track.weight:
                     self._tell(
-                        track.origin, Severity.WARNING, "weight-ignored", f"{each.name}: the weight of {track.name} does not count, since {why}",
+                        track.origin,
+                        Severity.WARNING,
+                        "weight-ignored",
+                        f"{each.name}: the weight of {track.name} does not count, since {why}",
                         "write weight 0, or track it in the sync group",
-                    )  # fmt: skip
+                    )
 
     def unused_scripts(self) -> None:
         """vrrp_script blocks that nobody tracks never run."""
@@ -185,10 +198,13 @@ class _Whole:
             return
         first = min((each.origin for each in commands if each.origin.line), default=Origin("", 1))
         self._tell(
-            first, Severity.WARNING, "script-security",
+            first,
+            Severity.WARNING,
+            "script-security",
             "scripts run without enable_script_security: one that others can write runs as root",
-            "add script_user USER and enable_script_security to global_defs", 6,
-        )  # fmt: skip
+            "add script_user USER and enable_script_security to global_defs",
+            6,
+        )
 
     def bindings(self) -> None:
         """Names that refer to nothing."""

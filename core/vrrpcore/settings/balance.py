@@ -35,7 +35,7 @@ class Url:
 class Checker:
     """One health check with its resolved timing; what only one kind has is in `urls`, `command` and `options`."""
 
-    kind: str  # TCP_CHECK, HTTP_GET, SSL_GET, SMTP_CHECK, DNS_CHECK, MISC_CHECK, UDP_CHECK, PING_CHECK, FILE_CHECK, BFD_CHECK
+    kind: str  # TCP_CHECK, HTTP_GET, SSL_GET, SMTP_CHECK, DNS_CHECK, MISC_CHECK, UDP_CHECK, PING_CHECK …
     connect_address: bytes = b""  # b"" = the real server's
     connect_port: int | None = None  # None = the real server's
     bind_address: bytes | None = None

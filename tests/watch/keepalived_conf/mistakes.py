@@ -233,8 +233,8 @@ MISTAKES = (
     _file("a static address of nonsense", "static_ipaddress {\n    10.1.0.300 dev eth0\n}\n" + _GOOD),
     _file(
         "static routes and rules",
-        "static_routes {\n    10.1.0.0/24 via 10.9.0.1 dev eth0\n}\nstatic_rules {\n    from 10.1.0.0/24 table 5 preference 7\n}\n"
-        + _GOOD,
+        "static_routes {\n    10.1.0.0/24 via 10.9.0.1 dev eth0\n}\nstatic_rules {\n    from 10.1.0.0/24 table 5"
+        " preference 7\n}\n" + _GOOD,
     ),
     # virtual servers
     _server("a good virtual server", _REAL),

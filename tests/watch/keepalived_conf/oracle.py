@@ -83,7 +83,8 @@ def dump(space: str, file: Path) -> Dump:
     Without health checks (-P): they need IPVS in the kernel, which a test machine need not have.
     """
     with tempfile.TemporaryDirectory() as directory:
-        pid_files = [f"{option}={directory}/{name}.pid" for option, name in (("--pid", "p"), ("--vrrp_pid", "v"), ("--checkers_pid", "c"), ("--bfd_pid", "b"))]  # fmt: skip
+        names = (("--pid", "p"), ("--vrrp_pid", "v"), ("--checkers_pid", "c"), ("--bfd_pid", "b"))
+        pid_files = [f"{option}={directory}/{name}.pid" for option, name in names]
         command = [
             "ip",
             "netns",
@@ -126,9 +127,9 @@ def _dumped(process: subprocess.Popen[bytes], what: str, path: Path) -> str:
     while time.monotonic() < deadline:
         process.send_signal(number)
         time.sleep(0.3)
-        if path.exists() and (text := path.read_text()).strip():
-            if what == "DATA" or _complete(text):
-                return text
+        text = path.read_text() if path.exists() else ""
+        if text.strip() and (what == "DATA" or _complete(text)):
+            return text
     raise RuntimeError(f"keepalived wrote no {path.name}")
 
 

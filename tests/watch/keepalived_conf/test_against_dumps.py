@@ -142,9 +142,11 @@ def _text_of(one: Instance) -> list[str]:
         f"Accept = {_switch(one.accept, 'enabled', 'disabled')}",
         f"Preempt = {_switch(one.preempt, 'enabled', 'disabled')}",
         f"Notify priority changes = {_switch(one.notify.priority_changes)}",
-        f"Advert interval = {round(interval)} sec"
-        if one.version == 2
-        else f"Advert interval = {round(interval * 1000)} milli-sec",
+        (
+            f"Advert interval = {round(interval)} sec"
+            if one.version == 2
+            else f"Advert interval = {round(interval * 1000)} milli-sec"
+        ),
     ]
     if one.preempt_delay_seconds:
         lines.append(f"Preempt delay = {one.preempt_delay_seconds:g} secs")

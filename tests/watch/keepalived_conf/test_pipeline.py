@@ -87,7 +87,10 @@ def test_predefined_names(tmp_path: Path) -> None:
 
 
 def test_multi_line_bodies_nest_and_keep_their_order(tmp_path: Path) -> None:
-    text = "$IN= \\\n  x ${N} \\\n  y ${N}\n$OUT= \\\n  begin \\\n  $N=1 \\\n  $IN \\\n  $N=2 \\\n  $IN \\\n  end\n\n$OUT\nlast\n"
+    text = (
+        "$IN= \\\n  x ${N} \\\n  y ${N}\n$OUT= \\\n  begin \\\n  $N=1 \\\n  $IN \\\n  $N=2 \\\n  $IN \\\n "
+        " end\n\n$OUT\nlast\n"
+    )
     lines, _ = _lines(tmp_path, text)
     assert lines == ["begin", "x 1", "y 1", "x 2", "y 2", "end", "last"]
 

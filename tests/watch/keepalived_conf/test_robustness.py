@@ -114,7 +114,10 @@ def test_the_normalised_file_keeps_every_keyword(title: str, text: str, tmp_path
 
 
 def _many(count: int) -> bytes:
-    block = "vrrp_instance VI_{0} {{\n  interface eth0\n  virtual_router_id {1}\n  priority 100\n  nopreempt\n  advert_int 1\n  garbage\n  virtual_ipaddress {{\n    10.{2}.{3}.1/24\n  }}\n}}\n"
+    block = (
+        "vrrp_instance VI_{0} {{\n  interface eth0\n  virtual_router_id {1}\n  priority 100\n  nopreempt\n  advert_int"
+        " 1\n  garbage\n  virtual_ipaddress {{\n    10.{2}.{3}.1/24\n  }}\n}}\n"
+    )
     return "".join(block.format(n, n % 255 + 1, n // 250, n % 250) for n in range(count)).encode()
 
 
