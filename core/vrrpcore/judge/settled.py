@@ -7,10 +7,13 @@ newest evidence change; whatever else comes takes the long way, with the same re
 
 from __future__ import annotations
 
+from math import inf
+
 from ..frames import Frame
-from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant, superior
+from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
 from .contention import Contention
 from .docket import Book, Docket
+from .masters import flap_window
 from .quiet import constant, enter_ident, same_content
 
 
@@ -66,8 +69,9 @@ def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, ti
     me.versions[me.advert.version] = (me.advert, me.ip, time)
     me.outranked_at = me.outranked_by = None
     book.router.last = time
-    contention.heard(me, time)
-    if not contention.kinds and me.source != other.source and superior(me, other):
+    upper = contention.top is me  # ranks are as they were when the contention was met the long way
+    contention.turn(me, not upper, time)
+    if not contention.kinds and upper:
         other.outranked_at, other.outranked_by = time, me
     record = contention.record
     if record is not None:
@@ -79,10 +83,14 @@ def rearm(docket: Docket, book: Book, at: float) -> bool:
     """A deadline has come and both have spoken since: set the next one, say True; False where a review is due."""
     contention = book.settled
     assert contention is not None
-    due = min(c.last + LAPSE_INTERVALS * c.advert.interval for c in (contention.first, contention.second))
-    if due <= at:
-        return False
-    if book.router.components[0].changes:
+    due = inf
+    for claimant in (contention.first, contention.second):
+        lapse = LAPSE_INTERVALS * claimant.advert.interval
+        due = min(due, claimant.last + lapse)
+        if due <= at or at - claimant.last >= lapse:
+            return False
+    component = book.router.components[0]
+    if component.changes and component.changes[-1] + flap_window(component) >= at:
         return False
     book.due = due
     docket.arm(due, book)
