@@ -103,3 +103,21 @@ def test_modules_stay_within_one_subject_and_functions_on_one_screen() -> None:
 def test_typed_packages_say_so() -> None:
     for package in ("core/vrrpcore", "exporters/vrrpexporters", "vrrpwatch"):
         assert (ROOT / package / "py.typed").exists()
+
+
+def test_every_page_is_in_the_index_and_no_link_leads_nowhere() -> None:
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "alerts").rglob("*.md"),
+    ]
+    links = {
+        (page, (page.parent / link).resolve())
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    }
+    assert [f"{page.relative_to(ROOT)} -> {target}" for page, target in links if not target.exists()] == []
+    index = ROOT / "docs" / "index.md"
+    linked = {target for page, target in links if page == index}
+    assert set((ROOT / "docs").glob("*.md")) - {index} <= linked
