@@ -20,6 +20,7 @@ def judge_whole(settings: Settings, tree: Node, collector: Collector) -> None:
     judge.unused_scripts()
     judge.script_security()
     judge.bindings()
+    judge.default_user()
 
 
 class _Whole:
@@ -242,3 +243,32 @@ class _Whole:
                 f"lvs_sync_daemon: there is no instance {daemon.instance}; it stays off",
                 "correct the name",
             )
+
+    def default_user(self) -> None:
+        """Scripts without a user of their own run as script_user, which must exist (as keepalived_script without it)."""
+        defs = self._settings.global_defs
+        asked = bool(defs.script_user)
+        if asked and defs.script_user == "root" and defs.script_group in ("", "root"):
+            return
+        if not asked and not defs.script_security:
+            return
+        user = " ".join(filter(None, (defs.script_user, defs.script_group))) or "keepalived_script"
+        why = f"runs as {user}, which" if asked else f"no script_user is set: user {user}"
+        fix = "" if asked else "add script_user USER to global_defs"
+        pending = list(self._tree.children)
+        while pending:
+            node = pending.pop()
+            pending.extend(node.children)
+            if node.keyword is None or not self._runs_as_default(node):
+                continue
+            at = node.line.at
+            message = f"{why} must exist, else keepalived drops this script"
+            end = max(at.line, node.end_line)
+            self._collector.add(Finding(at.file, at.line, at.column, end, Severity.NOTE, "needs-user", message, fix))
+
+    @staticmethod
+    def _runs_as_default(node: Node) -> bool:
+        name = node.line.head
+        if name in ("vrrp_script", "MISC_CHECK"):
+            return not any(child.line.head == "user" for child in node.children)
+        return name.startswith(("notify", "quorum_")) and node.keyword is not None and not node.keyword.is_block
