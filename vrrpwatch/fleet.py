@@ -32,7 +32,7 @@ from vrrpcore.verdict import (
     SensorFacts,
     Worst,
 )
-from vrrpexporters.report import from_json
+from vrrpexporters.report.documents import from_json
 from vrrpwatch import __version__
 from vrrpwatch.narrowing import worst_of
 

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from tests.watch.judgements import DEAF, EMPTY, LAN, SPLIT, STEADY, episode, judgement, master, router
 from vrrpcore.errors import SourceError
 from vrrpcore.verdict import AddressVerdict, Finding, Judgement, SensorFacts, Worst
-from vrrpexporters.report import as_html, as_json, as_plugin, as_text, from_json
+from vrrpexporters.report.documents import as_json, from_json
+from vrrpexporters.report.page import as_html
+from vrrpexporters.report.plugin import as_plugin
+from vrrpexporters.report.text import as_text
 
 #: 'label'=value[UOM];[warn];[crit];[min];[max] of the Monitoring Plugins guidelines
 PERFDATA = re.compile(r"('[^'=]+'|[^'= ]+)=(-?[\d.]+)(us|ms|s|%|[KMGT]?B|c)?(;[^; ]*){0,4}$")

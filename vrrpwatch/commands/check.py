@@ -11,7 +11,6 @@ from vrrpcore.errors import PermissionMissing, SourceError, UsageError, Vrrpwatc
 from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpwatch import __version__
 from vrrpwatch.commands.console import Output, answer, remark, render
-from vrrpwatch.expectations import held, longest_silence, read_expectations
 from vrrpwatch.narrowing import Wanted, narrow
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 LOCAL_DAEMON: Final = "http://127.0.0.1:10112"
 LINGER: Final = 0.25  # seconds after a confirmation in which the answer that proves its cause may come
+BROAD: Final = (None, "deaf", "mutually_deaf")  # causes that the next advert may narrow down
 PATIENCE: Final = 2.6  # seconds of listening, up to which that answer is waited for all the same
 
 
@@ -48,8 +48,20 @@ class About:
     expected: Sequence[Expected] = ()
 
     def __call__(self, judgement: Judgement, *, hearing: bool, secrets: bool = True) -> Judgement:
-        full = held(judgement, self.expected, hearing=hearing, secrets=secrets)
-        return narrow(full, self.wanted, hearing=hearing)
+        if self.expected:
+            from vrrpwatch.expectations import held
+
+            judgement = held(judgement, self.expected, hearing=hearing, secrets=secrets)
+        return narrow(judgement, self.wanted, hearing=hearing)
+
+    @property
+    def silence(self) -> float:
+        """Seconds for which an expected router may be silent."""
+        if not self.expected:
+            return 0.0
+        from vrrpwatch.expectations import longest_silence
+
+        return longest_silence(self.expected)
 
 
 def run(options: CheckOptions) -> int:
@@ -90,7 +102,7 @@ def address(word: str, option: str) -> str:
 
 
 def _judge(options: CheckOptions, wanted: Wanted) -> Judgement:
-    about = About(wanted, read_expectations(options.expect) if options.expect else [])
+    about = About(wanted, _expected(options.expect) if options.expect else ())
     if options.prometheus:
         from vrrpwatch.fleet import ask_prometheus
 
@@ -106,6 +118,13 @@ def _judge(options: CheckOptions, wanted: Wanted) -> Judgement:
         return _listen(options, about)
     except PermissionMissing as error:
         return _ask_daemon(error, about)
+
+
+def _expected(path: str) -> Sequence[Expected]:
+    # imported here: the model of keepalived.conf is big, and most checks have no expectations
+    from vrrpwatch.expectations import read_expectations
+
+    return read_expectations(path)
 
 
 def _ask_daemon(error: PermissionMissing, about: About) -> Judgement:
@@ -132,7 +151,7 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
         from vrrpwatch.listening import Ears, listen, received_frames
         from vrrpwatch.probes import Prober
 
-        ears = Ears(Judge(), longest_silence(about.expected))
+        ears = Ears(Judge(), about.silence)
         before = received_frames(capture)
         prober = None if options.probe is False else Prober(lambda: capture.links.values())
         for link in capture.links.values():
@@ -164,7 +183,7 @@ def settled(judgement: Judgement) -> bool:
         return False
     listened = judgement.end - judgement.start
     confirmed = [
-        (one.confidence == "proved", judgement.end - one.confirmed)
+        (one.confidence == "proved" and one.cause not in BROAD, judgement.end - one.confirmed)
         for row in judgement.routers
         for one in row.episodes
         if one.cls == "split_brain" and one.confirmed is not None

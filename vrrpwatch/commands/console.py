@@ -39,15 +39,21 @@ def wants_colour(stream: TextIO) -> bool:
 
 def render(judgement: Judgement, output: Output) -> str:
     """The judgement in the asked form."""
-    from vrrpexporters import report
-
     if output == "plugin":
-        return report.as_plugin(judgement)
+        from vrrpexporters.report.plugin import as_plugin
+
+        return as_plugin(judgement)
     if output == "json":
-        return report.as_json(judgement)
+        from vrrpexporters.report.documents import as_json
+
+        return as_json(judgement)
     if output == "html":
-        return report.as_html(judgement)
-    return report.as_text(judgement, colour=wants_colour(sys.stdout))
+        from vrrpexporters.report.page import as_html
+
+        return as_html(judgement)
+    from vrrpexporters.report.text import as_text
+
+    return as_text(judgement, colour=wants_colour(sys.stdout))
 
 
 class _TextLines(logging.Formatter):

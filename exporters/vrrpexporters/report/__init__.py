@@ -1,10 +1,4 @@
-"""The judgement for people and for monitoring systems: text, one plugin line, JSON, a page."""
+"""The judgement for people and for monitoring systems: `plugin` line, `text`, JSON `documents`, HTML `page`.
 
-from __future__ import annotations
-
-from vrrpexporters.report.documents import as_json, from_json
-from vrrpexporters.report.page import as_html
-from vrrpexporters.report.plugin import as_plugin
-from vrrpexporters.report.text import as_text
-
-__all__ = ["as_html", "as_json", "as_plugin", "as_text", "from_json"]
+Each way out is a module of its own and imported by whoever wants it: a check every minute loads the plugin line only.
+"""
