@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Final
 from vrrpcore.errors import SourceError, UsageError
 from vrrpexporters.journal import StoredEpisode, read_episodes
 from vrrpwatch.config import load
+from vrrpwatch.evidence import file_name, folder_of
 
 #: Where the packaged service keeps it (StateDirectory=vrrpwatch).
 DEFAULT_JOURNAL: Final = Path("/var/lib/vrrpwatch/journal.db")
@@ -31,6 +33,8 @@ class HistoryOptions:
     everything: bool = False  # handovers too
     output: str = "text"  # text, json
     limit: int = 1000
+    pcap: str = ""  # the id of an episode (or how it begins): write its frames instead
+    out: Path | None = None  # where to; None: stdout
 
 
 def instant(text: str, now: float) -> float:
@@ -89,7 +93,9 @@ def _paragraph(row: StoredEpisode) -> str:
     begun = datetime.fromtimestamp(episode.start, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     lasted = f"{episode.seconds:.3f} s" if episode.end is not None else "not over when last written down"
     cause = f": {episode.cause} ({episode.confidence})" if episode.cause else ""
-    lines = [f"{begun} UTC  vrid {vrid}/{family} on {segment}  {episode.cls.replace('_', ' ')}{cause}  {lasted}"]
+    lines = [
+        f"{begun} UTC  vrid {vrid}/{family} on {segment}  {episode.cls.replace('_', ' ')}{cause}  {lasted}  {episode.id}"
+    ]
     if episode.masters:
         lines.append(f"    masters {', '.join(episode.masters)}")
     lines += [f"    - {sentence}" for sentence in episode.evidence]
@@ -98,10 +104,34 @@ def _paragraph(row: StoredEpisode) -> str:
     return "\n".join(lines) + "\n"
 
 
+def evidence(options: HistoryOptions) -> bytes:
+    """The frames behind one episode as a pcap; SourceError when none were kept."""
+    journal = where(options)
+    wanted = file_name(options.pcap).removesuffix(".pcap")
+    try:
+        found = sorted(path for path in folder_of(journal).iterdir() if path.name.startswith(wanted) and wanted)
+        if len(found) == 1:
+            return found[0].read_bytes()
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            raise SourceError(f"{folder_of(journal)}: {(error.strerror or str(error)).lower()}") from error
+        found = []
+    reason = "several episodes begin so; give more of the id" if found else "no frames were kept of such an episode"
+    raise SourceError(f"--pcap {options.pcap}: {reason} (history -o json shows the ids)")
+
+
 def run(options: HistoryOptions) -> int:
     """Print them; 0 also when there are none. Raises an error of VrrpwatchError's tree."""
     from vrrpwatch.commands.console import answer
 
+    if options.pcap:
+        frames = evidence(options)
+        if options.out is not None:
+            options.out.write_bytes(frames)
+        else:
+            sys.stdout.buffer.write(frames)
+            sys.stdout.buffer.flush()
+        return 0
     found = rows(options)
     answer(as_json(found) if options.output == "json" else as_text(found))
     return 0

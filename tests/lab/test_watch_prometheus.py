@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from tests.lab.bench_of_hosts import Pair, command
+from tests.lab.bench_of_hosts import Pair, command, vrrpwatch
 from vrrpexporters.journal import read_episodes
+from vrrpwatch.evidence import AFTER, file_name, folder_of
 from vrrpwatch.lab import Frr, Host, Lab, Program, Watcher, frr_config, keepalived_config, module_path
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.needs("keepalived", "prometheus", "iproute2")]
@@ -156,6 +157,16 @@ def test_prometheus_sees_one_master_then_two_then_one(watched: Watched) -> None:
     assert watched.query("up") == [1.0]
 
 
+def test_the_frames_behind_the_split_were_kept_and_judge_the_same(watched: Watched) -> None:
+    assert watched.journal is not None
+    (found,) = [row for row in read_episodes(watched.journal) if row.episode.cls == "split_brain"]
+    path = folder_of(watched.journal) / file_name(found.episode.id)
+    watched.until(lambda: path.exists() and path.stat().st_mtime > (found.episode.end or 0) + AFTER, "the evidence")
+    again = vrrpwatch(watched.observer, "analyze", "-o", "json", str(path))
+    assert again.code == 2
+    assert again.worst[0] == "split_brain"
+
+
 @pytest.mark.needs("prometheus")
 def test_live_metrics_are_clean_for_promtool(watched: Watched) -> None:
     done = subprocess.run(
@@ -182,10 +193,13 @@ def test_episodes_and_counters_survive_kill_9_and_a_running_split_is_not_counted
     watched.heal()
     watched.until(lambda: watched.value("vrrpwatch_split_brain_active") == 0, "the split to be over")
     assert watched.value("vrrpwatch_split_brain_episodes_total") == counted
-    watched.until(
-        lambda: watched.value("vrrpwatch_split_brain_episodes_by_cause_total", **{"class": "split_brain"}) == counted,
-        "both episodes to be counted by cause",
-    )
+    watched.until(lambda: _ended(watched) == counted, "all episodes to be counted at their end, by cause")
+
+
+def _ended(watched: Watched) -> float:
+    name = "vrrpwatch_split_brain_episodes_by_cause_total"
+    rows = [s for f in parse(watched.get("/metrics").decode()) for s in f.samples if s.name == name]
+    return sum(s.value for s in rows if s.labels["class"] == "split_brain")
 
 
 def _episodes(journal: Path | None, cls: str) -> int:

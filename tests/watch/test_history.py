@@ -34,7 +34,8 @@ def test_episodes_are_told_in_words(journal: Path, capsys: pytest.CaptureFixture
     assert run(HistoryOptions(journal)) == 0
     text = capsys.readouterr().out
     assert text.startswith(
-        "2026-11-22 08:35:54.250 UTC  vrid 51/ipv4 on 10.9.0.0/24  split brain: peer_deaf (proved)  10.000 s\n"
+        "2026-11-22 08:35:54.250 UTC  vrid 51/ipv4 on 10.9.0.0/24  split brain: peer_deaf (proved)  10.000 s  "
+        f"51-{T0 - 100}\n"
         "    masters 10.9.0.1, 10.9.0.2\n"
     )
     assert "no master: resigned (proved)  not over when last written down" in text

@@ -15,7 +15,8 @@ def check(
     vrid: Vrids = None,
     vip: Vips = None,
     segment: Annotated[
-        list[str] | None, typer.Option("--segment", metavar="NAME", help="Only this broadcast domain; repeatable.")
+        list[str] | None,
+        typer.Option("--segment", metavar="[IF=]NAME", help="Name of the segment, or the one to judge."),
     ] = None,
     seconds: Annotated[
         float | None,
@@ -162,6 +163,8 @@ def history(
     everything: Annotated[bool, typer.Option("--all", help="Handovers too.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 1000,
     output: Annotated[str, typer.Option("--output", "-o", metavar="text|json")] = "text",
+    pcap: Annotated[str, typer.Option("--pcap", metavar="ID", help="Write the frames behind this episode.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="With --pcap [default: stdout].")] = None,
 ) -> None:
     """Past episodes, from the journal that `watch` keeps.
 
@@ -169,13 +172,14 @@ def history(
       vrrpwatch history --since 7d
       vrrpwatch history --vrid 51 --all -o json
       vrrpwatch history --journal /var/lib/vrrpwatch/journal.db --since 2026-11-22T08:30
+      vrrpwatch history --pcap 2bbd254c2501 | vrrpwatch analyze -
 
     Needs to be allowed to read the journal.
     """
     from vrrpwatch.history import HistoryOptions, run
 
     one_of("--output", output, ("text", "json"))
-    leave(run(HistoryOptions(journal, config, since, vrid, everything, output, limit)))
+    leave(run(HistoryOptions(journal, config, since, vrid, everything, output, limit, pcap, out)))
 
 
 def doctor(

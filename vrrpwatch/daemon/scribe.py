@@ -16,6 +16,7 @@ from vrrpexporters import textfile
 from vrrpexporters.journal import Entry, Journal, Letter, StoredEpisode, StoredRouter, Told
 from vrrpexporters.notices import Notice, notices
 from vrrpexporters.snapshot import RouterKey, Snapshot, key_of
+from vrrpwatch.evidence import Evidence
 
 from .sensor import Board
 
@@ -57,6 +58,7 @@ class Scribe:
         self._board, self._journal, self._sensor = board, journal, sensor
         self.posted, self._failed = posted, failed
         self.receivers: Sequence[Receiver] = ()
+        self.evidence = Evidence(None)
         self.runbooks = ""
         self.textfile: Path | None = None
         self.textfile_interval = 15.0
@@ -96,6 +98,10 @@ class Scribe:
             self.write(snapshot.judgement, snapshot.time)
         except Exception as error:  # noqa: BLE001 - the next snapshot is tried again, and the failure is counted
             self._failed("journal", error)
+        try:
+            self.evidence.collect(snapshot.judgement, snapshot.time)
+        except OSError as error:
+            self._failed("evidence", error)
 
     def write(self, judgement: Judgement, now: float) -> None:
         """Commit what has changed since the last call: all of it, or nothing and again the next time."""

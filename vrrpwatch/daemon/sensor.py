@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from vrrpcore.judge import Judge
+from vrrpcore.records import Record
 from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpexporters.snapshot import Snapshot, Sniffer
 from vrrpwatch import __version__
@@ -53,7 +54,7 @@ class Board:
 
 
 class Sensor:
-    """Runs until `stop`; `continued` adds what is known from before to each judgement."""
+    """Runs until `stop`; `continued` adds what is known from before to each judgement, `keep` holds frames."""
 
     def __init__(
         self,
@@ -63,10 +64,12 @@ class Sensor:
         judge: Judge | None = None,
         continued: Callable[[Judgement], Judgement] = lambda judgement: judgement,
         alive: Callable[[], None] = lambda: None,
+        keep: Callable[[Record], None] | None = None,
     ) -> None:
         self._capture = capture
         self._board = board
         self._ears = Ears(judge or Judge())
+        self._keep = keep
         self._continued = continued
         self._alive = alive
         self._prober: Prober | None = None
@@ -90,7 +93,7 @@ class Sensor:
     def run(self) -> None:
         """Listen, judge, publish."""
         while not self._stopped:
-            self._ears.hear(self._capture, TICK)
+            self._hear()
             now = time.time() - SETTLE
             self._ears.judge.advance(now)
             if self._prober is not None:
@@ -98,6 +101,15 @@ class Sensor:
             if time.monotonic() >= self._due:
                 self.publish(now)
                 self._alive()
+
+    def _hear(self) -> None:
+        """What has arrived. Frames that are kept as evidence must be there as such; without, repetitions cost less."""
+        if self._keep is None:
+            self._ears.hear(self._capture, TICK)
+            return
+        for record in self._capture.poll(TICK):
+            self._keep(record)
+            self._ears.take(record)
 
     def publish(self, now: float) -> None:
         """Judge as of `now` (epoch seconds) and hang the result up."""

@@ -23,6 +23,7 @@ from vrrpexporters.journal_ledger import Ledger
 from vrrpexporters.prometheus import Exposition, Facts
 from vrrpwatch import __version__
 from vrrpwatch.capture import LiveCapture, open_live
+from vrrpwatch.evidence import Evidence
 from vrrpwatch.interfaces import interfaces, segment_name
 from vrrpwatch.listening import received_frames
 
@@ -66,6 +67,7 @@ class Service:
         )
         self.facts.build.update({"version": __version__, "python": platform.python_version()})
         self.exposition = Exposition(self.facts)
+        self._evidence = Evidence(None)
         self._manager = ServiceManager()
         self._told = 0.0
 
@@ -82,6 +84,7 @@ class Service:
             stack.callback(server.stop)
             journal = Journal(Path(watch.journal) if watch.journal else None, self._journal_failed)
             stack.callback(journal.close)
+            self._evidence = Evidence(journal.path)
             sensor = self._sensor(capture, journal)
             receivers = self._begin_outward(stack, journal, server)
             stack.enter_context(self._signals(sensor))
@@ -100,7 +103,8 @@ class Service:
             hearing = self._hears(capture, judgement)
             return self._expectations.hold(ledger.continued(judgement, hearing), hearing)
 
-        sensor = Sensor(capture, self.board, continued=continued, alive=self._alive)
+        keep = self._evidence.keep if self._evidence.wanted else None
+        sensor = Sensor(capture, self.board, continued=continued, alive=self._alive, keep=keep)
         sensor.probe(self.config.watch.probe)
         return sensor
 
@@ -119,6 +123,7 @@ class Service:
         url = f"http://{host}:{server.addresses[0].rsplit(':', 1)[1]}/"
         receivers = Receivers(journal, scribe, self.facts.notifications, housekeeping, url)
         scribe.posted = receivers.posted
+        scribe.evidence = self._evidence
         scribe.render = lambda: self.exposition.render()[0]
         self._configure(scribe, receivers)
         housekeeping.every(_PRUNE_EVERY, lambda: self._prune(journal, receivers), "prune")
