@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
@@ -76,6 +77,11 @@ def test_promtool_accepts_the_rules() -> None:
         [promtool, "check", "rules", "--lint-fatal", str(RULES)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", GROUPS[0]["rules"], ids=lambda rule: rule.get("record") or rule["alert"])
+def test_a_parser_of_a_newer_promql_reads_the_expressions(rule: dict[str, Any]) -> None:
+    promql_parser.parse(rule["expr"])
 
 
 @pytest.mark.needs("prometheus-alertmanager")
