@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vrrpcore.verdict import Judgement
 from vrrpwatch import __version__, fleet
 from vrrpwatch.cli import app, main
 from vrrpwatch.commands import check
+from vrrpwatch.interfaces import Interface
 
 REPLAYS = ROOT / "tests" / "replays"
 SPLIT_FILE = REPLAYS / "sb_fw_backup_drops_input"
@@ -238,3 +240,13 @@ def test_prometheus_is_asked_for_the_fleets_worst(monkeypatch: pytest.MonkeyPatc
 def test_settled_waits_a_moment_for_the_cause() -> None:
     assert check.settled(SPLIT)
     assert not check.settled(STEADY)
+
+
+def test_a_segment_is_named_or_chosen() -> None:
+    one = Interface(2, "eth0", True, False, 1, prefixes=(ip_network("10.9.0.0/24"),))
+    two = Interface(3, "eth1", True, False, 1)
+    assert check.naming([one], ["office"]) == {"eth0": "office"}
+    assert check.naming([one], ["10.9.0.0/24"]) == {}
+    assert check.naming([one], ["10.9.0.0/24.100"]) == {}
+    assert check.naming([one, two], ["office"]) == {}
+    assert check.naming([one, two], ["eth1=office"]) == {"eth1": "office"}

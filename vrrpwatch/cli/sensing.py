@@ -16,7 +16,7 @@ def check(
     vip: Vips = None,
     segment: Annotated[
         list[str] | None,
-        typer.Option("--segment", metavar="[IF=]NAME", help="Name of the segment, or the one to judge."),
+        typer.Option("--segment", metavar="[IF=]NAME", help="Name it, or choose it."),
     ] = None,
     seconds: Annotated[
         float | None,
@@ -171,7 +171,7 @@ def history(
     \b
       vrrpwatch history --since 7d
       vrrpwatch history --vrid 51 --all -o json
-      vrrpwatch history --journal /var/lib/vrrpwatch/journal.db --since 2026-11-22T08:30
+      vrrpwatch history --pcap fa2dec7ba88f | vrrpwatch analyze -
       vrrpwatch history --pcap 2bbd254c2501 | vrrpwatch analyze -
 
     Needs to be allowed to read the journal.

@@ -16,6 +16,7 @@ from vrrpwatch.narrowing import Wanted, narrow
 if TYPE_CHECKING:
     from vrrpcore.judge.expectations import Expected
     from vrrpwatch.capture import LiveCapture
+    from vrrpwatch.interfaces import Interface
 
 LOCAL_DAEMON: Final = "http://127.0.0.1:10112"
 LINGER: Final = 0.25  # seconds after a confirmation in which the answer that proves its cause may come
@@ -90,7 +91,8 @@ def _wanted(options: CheckOptions) -> Wanted:
             raise UsageError(f"--vrid {vrid}: a virtual router id is 1 to 255")
     if options.prometheus and (options.sensors or options.interfaces):
         raise UsageError("--prometheus asks the fleet alone: leave out --from and --interface")
-    return Wanted(options.vrids, tuple(address(vip, "--vip") for vip in options.vips), options.segments)
+    segments = tuple(word.partition("=")[2] or word for word in options.segments)
+    return Wanted(options.vrids, tuple(address(vip, "--vip") for vip in options.vips), segments)
 
 
 def address(word: str, option: str) -> str:
@@ -142,10 +144,11 @@ def _ask_daemon(error: PermissionMissing, about: About) -> Judgement:
 
 
 def _listen(options: CheckOptions, about: About) -> Judgement:
-    from vrrpwatch.capture import open_live
+    from vrrpwatch.capture import LiveCapture
+    from vrrpwatch.interfaces import choose
 
-    segments = {"": options.segments[0]} if len(options.segments) == 1 and len(options.interfaces) == 1 else None
-    with open_live(options.interfaces, promisc=options.promisc, segments=segments) as capture:
+    chosen = choose(options.interfaces)
+    with LiveCapture(chosen, promisc=options.promisc, segments=naming(chosen, options.segments)) as capture:
         # Frames arrive from here on: what is imported only now costs no time of listening.
         from vrrpcore.judge import Judge
         from vrrpwatch.listening import Ears, listen, received_frames
@@ -175,6 +178,23 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
             if prober is not None:
                 prober.close()
         return asked(judgement)
+
+
+def naming(chosen: Sequence[Interface], segments: Sequence[str]) -> dict[str, str]:
+    """Interface -> name that the user gives its broadcast domain.
+
+    `IF=NAME` names one. A bare name is that of the only interface, unless it is its own name or a VLAN of it: then,
+    and with several interfaces, it says which one is asked about.
+    """
+    from vrrpwatch.interfaces import segment_name
+
+    names = {interface: name for interface, equals, name in (word.partition("=") for word in segments) if equals}
+    bare = [word for word in segments if "=" not in word]
+    if len(bare) == 1 and len(chosen) == 1 and not names:
+        own = segment_name(chosen[0])
+        if bare[0] != own and not bare[0].startswith(f"{own}."):
+            names[chosen[0].name] = bare[0]
+    return names
 
 
 def settled(judgement: Judgement) -> bool:
