@@ -38,7 +38,7 @@ from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_code
-from vrrpwatch.run_speaker_checks import has_chores, missing_interfaces, not_supported, tracked_names
+from vrrpwatch.run_speaker_checks import has_chores, lock_host, missing_interfaces, not_supported, tracked_names
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
 
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
@@ -130,6 +130,8 @@ class Supervisor:
 
     def run(self) -> int:
         self._catch_signals()
+        if self._options.state_path:
+            self._lock_file = lock_host(f"{self._options.state_path}.lock")
         self._write_pid()
         self._say_what_is_missing()
         self._script(

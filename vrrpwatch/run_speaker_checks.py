@@ -1,11 +1,45 @@
-"""What a configuration asks of `run`: interfaces that this host must have, chores, and what is not done yet."""
+"""What a configuration asks of `run` and of this host: interfaces, chores, what is not done yet; one speaker a host."""
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import socket
+import time
+from pathlib import Path
+from typing import IO, Final
 
+from vrrpcore.errors import VrrpwatchError
 from vrrpcore.settings import Notify, Settings
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
+
+_LOCK_SECONDS: Final = 2.0  # how long a predecessor's last process may take to end
+log = logging.getLogger("vrrpwatch.speaker")
+
+
+def lock_host(file: str) -> IO[str] | None:
+    """One speaker for one host: two would fight for the same addresses. VrrpwatchError when there is one already.
+
+    The lock lives as long as any of our processes: an orphaned timekeeper may need a moment to release. None where
+    the file cannot be made.
+    """
+    path = Path(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w", encoding="ascii")
+    except OSError as error:
+        log.warning("%s: %s; a second speaker would not be noticed", path, error.strerror)
+        return None
+    by = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > by:
+                raise VrrpwatchError(f"another vrrpwatch run is active here ({path} is locked)") from None
+            time.sleep(0.05)
+        else:
+            return lock
 
 
 def missing_interfaces(settings: Settings) -> list[Finding]:

@@ -119,7 +119,7 @@ def _stats(counters: Row) -> dict[str, int]:
     }
 
 
-_STATS_TEXT: Final = """
+_STATS_TEXT: Final = """\
 VRRP Instance: {name}
   Advertisements:
     Received: {advert_rcvd}

@@ -220,6 +220,26 @@ def test_when_the_supervisor_is_killed_the_timekeeper_releases_everything(
     assert capture.adverts(51)[-1][2] == 0
 
 
+def test_an_interface_that_is_deleted_and_made_again_is_used_again(a: Host, start: RunAll) -> None:
+    a.add_macvlan("mv0", "02:00:00:00:00:77", ["10.7.0.1/24"])
+    ours = start(conf(vips=("10.7.0.100/24",), interface="mv0"))
+    a.run("ip", "link", "del", "mv0")
+    end = ours.program.wait_for("Entering FAULT STATE")
+    a.add_macvlan("mv0", "02:00:00:00:00:77", ["10.7.0.1/24"])
+    ours.program.wait_for("Entering MASTER STATE", after=end)
+    settled(a, lambda: "10.7.0.100" in a.addresses("mv0"), "the address on the new interface")
+    ours.stop()
+    a.run("ip", "link", "del", "mv0")
+
+
+def test_a_second_speaker_on_one_host_is_refused(a: Host, start: RunAll) -> None:
+    start(conf())
+    second = start(conf(), wait="")
+    assert second.program.process.wait(15) == 1
+    assert "another vrrpwatch run is active here" in second.program.text()
+    assert VIP in a.addresses()
+
+
 def test_errors_list_every_finding_and_touch_nothing(a: Host, start: RunAll) -> None:
     before = listing(a)
     ours = start(conf("priority 300", "nonsense 5").replace("eth0", "eth7"), wait="")

@@ -7,7 +7,6 @@ then fire what is due. Nothing in the loop waits for a disk, a terminal or anoth
 
 from __future__ import annotations
 
-import errno
 import select
 import time
 from collections import Counter
@@ -18,16 +17,16 @@ from typing import Final
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError, VrrpwatchError
 from vrrpcore.links import number_rules
-from vrrpcore.machine import Announce, State, remark
+from vrrpcore.machine import remark
 from vrrpcore.settings import Instance, Settings
 from vrrpcore.speaker.announce import Pacer
+from vrrpcore.speaker.changing import change, same_place
 from vrrpcore.speaker.clock import AlarmClock, wall_offset
 from vrrpcore.speaker.groups import SyncGroups
-from vrrpcore.speaker.hosting import GONE, Hosting
+from vrrpcore.speaker.hosting import Hosting
 from vrrpcore.speaker.journal import Journal, Report
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.reception import Heard, Key, Reception
-from vrrpcore.speaker.render import Adverts
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.speaker.tracking import Tracker
 from vrrpcore.speaker.watching import HostWatch
@@ -252,9 +251,32 @@ class Speaker:
             return
         now = time.monotonic()
         for router in list(self.routers.values()):
-            if router.base in changed or router.carrier in changed or not router.base:
+            if self._reborn(router):
+                self._settle_anew(router, now)
+            elif router.base in changed or router.carrier in changed or not router.base:
                 self.host_watch.examine(router, now)
         self._weigh(now)
+
+    def _reborn(self, router: VirtualRouter) -> bool:
+        """Whether the router's interface was deleted and made again: same name, another index."""
+        if not router.base or router.base in self.hosting.interfaces.by_index:
+            return False
+        return self.hosting.interfaces.named(router.instance.interface) is not None
+
+    def _settle_anew(self, router: VirtualRouter, now: float) -> None:
+        """All that was bound to the old interface is void: begin again on the new one."""
+        instance, priority = router.instance, router.machine.priority
+        self.journal.log("info", f"({router.name}) interface {instance.interface} was made again: starting there")
+        self.performer.perform(router, router.machine.stop(now), now)
+        self._remove(router)
+        try:
+            made = self._add(instance)
+        except VrrpwatchError as error:
+            self.journal.log("error", str(error))
+            return
+        self.groups.configure(self.settings)
+        made.machine.set_priority(priority, now)
+        self._start(made, now)
 
     # -- what is tracked --
 
@@ -330,7 +352,7 @@ class Speaker:
         wanted = {each.name: each for each in settings.instances}
         for router in list(self.routers.values()):
             new = wanted.get(router.name)
-            if new is None or not _same_place(router.instance, new):
+            if new is None or not same_place(router.instance, new):
                 self.performer.perform(router, router.machine.stop(now), now)
                 self._remove(router)
         for name, instance in wanted.items():
@@ -338,7 +360,9 @@ class Speaker:
                 if name not in self.routers:
                     self._start(self._add(instance), now)
                 elif self.routers[name].instance != instance:
-                    self._change(self.routers[name], instance, now)
+                    change(self.routers[name], instance, self.hosting, self.performer, self._pacers, now)
+                    self.host_watch.examine(self.routers[name], now)
+                    self.journal.report("row", self.routers[name].row(wall_offset()))
             except VrrpwatchError as error:
                 self.journal.log("error", str(error))
         self.hosting.add_static(settings)
@@ -347,28 +371,6 @@ class Speaker:
         self.tracker.configure(settings)
         self._weigh(now)
         self._reception.forget()
-
-    def _change(self, router: VirtualRouter, instance: Instance, now: float) -> None:
-        """A router stays where it is with other numbers or addresses."""
-        before = dict(zip(router.places, router.delete_messages[::-1], strict=True))
-        routes_before = router.route_delete
-        router.announcements.end()
-        router.instance = instance
-        router.virtual = frozenset(each.address for each in (*instance.addresses, *instance.excluded_addresses))
-        router.install(self.hosting.interfaces, self._pacers, self.hosting.forwarding(instance.family))
-        router.adverts = Adverts(instance, router.machine.address, router.adverts.ident, router.adverts.sequence)
-        self.performer.perform(router, router.machine.reconfigure(instance, now), now)
-        if router.state is State.MASTER:
-            what = f"({router.name}) reload"
-            if routes_before != router.route_delete:
-                self.hosting.perform(routes_before, GONE, what)
-                self.hosting.perform(router.route_add, (errno.EEXIST,), what)
-            self.hosting.perform([m for place, m in before.items() if place not in router.places], GONE, what)
-            self.hosting.add_addresses(router, [at for at, place in enumerate(router.places) if place not in before])
-            self.performer.perform(router, (Announce("master"),), now)
-        self.hosting.interfaces.read()
-        self.host_watch.examine(router, now)
-        self.journal.report("row", router.row(wall_offset()))
 
     # -- what is published --
 
@@ -395,13 +397,3 @@ class Speaker:
             "vrid_errors": total["vrid"],
             "ip_ttl_errors": total["ttl"] + total["peer_ttl"],
         }
-
-
-def _same_place(old: Instance, new: Instance) -> bool:
-    """Whether a reload may keep the router: what names it on the wire and on the host is the same."""
-
-    def place(each: Instance) -> tuple[object, ...]:
-        wire = (each.vrid, each.family, each.version, each.unicast, each.multicast_group, each.auth_type)
-        return (*wire, each.interface, each.vmac)
-
-    return place(old) == place(new)
