@@ -93,9 +93,8 @@ def _paragraph(row: StoredEpisode) -> str:
     begun = datetime.fromtimestamp(episode.start, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     lasted = f"{episode.seconds:.3f} s" if episode.end is not None else "not over when last written down"
     cause = f": {episode.cause} ({episode.confidence})" if episode.cause else ""
-    lines = [
-        f"{begun} UTC  vrid {vrid}/{family} on {segment}  {episode.cls.replace('_', ' ')}{cause}  {lasted}  {episode.id}"
-    ]
+    what = f"{episode.cls.replace('_', ' ')}{cause}"
+    lines = [f"{begun} UTC  vrid {vrid}/{family} on {segment}  {what}  {lasted}  {episode.id}"]
     if episode.masters:
         lines.append(f"    masters {', '.join(episode.masters)}")
     lines += [f"    - {sentence}" for sentence in episode.evidence]

@@ -144,6 +144,24 @@ def test_keepalived_that_was_killed_is_init_whatever_it_left_behind(fifo: Fifo) 
     assert fifo.look()["VI_1"].state == "backup"
 
 
+def test_a_fifo_that_was_made_anew_is_opened_anew(fifo: Fifo) -> None:
+    fifo.open()
+    fifo.say('INSTANCE "VI_1" MASTER 150\n')
+    assert fifo.look()["VI_1"].state == "master"
+    fifo.close()
+    fifo.path.unlink()
+    assert fifo.look()["VI_1"].state == "init"  # and it is there again, for whoever starts
+    fifo.open()
+    fifo.say('INSTANCE "VI_1" BACKUP 150\n')
+    assert fifo.look()["VI_1"].state == "backup"
+    fifo.path.unlink()
+    os.mkfifo(fifo.path)
+    fifo.close()
+    fifo.open()
+    fifo.say('INSTANCE "VI_1" MASTER 150\n')
+    assert fifo.look()["VI_1"].state == "master"
+
+
 def test_nonsense_in_the_fifo_is_passed_over(fifo: Fifo) -> None:
     fifo.open()
     fifo.say(

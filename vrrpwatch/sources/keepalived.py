@@ -101,7 +101,18 @@ class KeepalivedState(Source):
             raise OSError(f"{path} is no FIFO")
         self._fifo = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
+    def _replaced(self) -> bool:
+        """Whether another FIFO is there now: a restarted service's folder in /run is made anew."""
+        try:
+            now, ours = Path(self._settings.fifo).stat(), os.fstat(self._fifo)
+        except FileNotFoundError:
+            return True
+        return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
+
     def _listen(self) -> None:
+        if self._fifo >= 0 and self._replaced():
+            self.close()
+            self._gone()
         if self._fifo < 0:
             self._open()
         poll = select.poll()
