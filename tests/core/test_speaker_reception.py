@@ -90,6 +90,15 @@ def test_an_advert_of_another_vrid_belongs_to_nobody_and_is_counted() -> None:
     assert bench.unknown == [("vrid", PEER, 9)]
 
 
+def test_an_advert_that_another_socket_of_ours_serves_is_no_error() -> None:
+    bench = Bench(instance(2))
+    other = instance(2, vrid=9, unicast=True)
+    bench.reception._routers["eth0", 4, True, 112] = {9: VirtualRouter(other, 2, 2)}
+    (heard,) = bench.receive(packet(instance(2, vrid=9)))
+    bench.reception.nobodys("eth0", heard)
+    assert (heard.router, heard.refusal, bench.reception.global_errors) == (None, "", {})
+
+
 def test_a_reload_forgets_earlier_judgements() -> None:
     made = instance(2)
     bench = Bench(made)

@@ -165,8 +165,9 @@ class Reception:
 
     def _meet(self, key: Key, advert: Advertisement, facts: IpFacts) -> Heard:
         router = self._routers.get(key, {}).get(advert.vrid)
-        if router is None:
-            return Heard(None, advert, facts.source, "vrid")
+        if router is None:  # another socket of ours may have it, too: unicast beside multicast, a macvlan's parent
+            elsewhere = any(advert.vrid in each for where, each in self._routers.items() if where[1] == key[1])
+            return Heard(None, advert, facts.source, "" if elsewhere else "vrid")
         machine: Machine = router.machine
         refusal = refuse(router.instance, machine.rules, advert, facts)
         note = "" if refusal else differences(router.instance, advert)
