@@ -5,11 +5,11 @@
     sources, definitions, lines     files to logical lines (comments, @id, $NAME, ~SEQ, include, braces)
     words, values, table, shapes    words, numbers, addresses; how parameters are read and described
     tables/                         what keepalived knows in which block, as data
-    structure                       lines to a tree, and where keepalived would lose its way
-    bind*, value_lines, routes      tree to values, with keepalived's defaults and corrections
+    nodes, structure, walking       lines to a tree, and where keepalived would lose its way
+    bind*, instance_*, value_lines, routes   tree to values, with keepalived's defaults and corrections
     read, whole                     all of it together; what only the whole file shows
     cluster, host                   two files of one cluster; what depends on this machine
-    show, explain, fix, report      the model as text, keywords explained, safe fixes, findings printed
+    show*, writing, explain, fix, report     the model as text, keywords explained, safe fixes, findings printed
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 from vrrpcore.settings import Command, Origin, UnusedKeyword
 from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
+from vrrpwatch.keepalived_conf.nodes import Line, Node
 from vrrpwatch.keepalived_conf.shapes import ScriptLine
-from vrrpwatch.keepalived_conf.structure import Line, Node
 from vrrpwatch.keepalived_conf.table import BadWord, Flag, Keyword, Missing
 from vrrpwatch.keepalived_conf.words import Word
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vrrpwatch.keepalived_conf.lines import decomment
+from vrrpwatch.keepalived_conf.nodes import Node
 from vrrpwatch.keepalived_conf.read import Reading
-from vrrpwatch.keepalived_conf.structure import Node
 from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
 from vrrpwatch.keepalived_conf.words import Word
 

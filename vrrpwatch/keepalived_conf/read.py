@@ -6,12 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vrrpcore.settings import GlobalDefs, Instance, Settings
-from vrrpwatch.keepalived_conf import bind_host, bind_instance, bind_servers, routes, value_lines
+from vrrpwatch.keepalived_conf import (
+    bind_group,
+    bind_host,
+    bind_instance,
+    bind_server_groups,
+    bind_servers,
+    bind_things,
+    routes,
+    value_lines,
+)
 from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
 from vrrpwatch.keepalived_conf.lines import LineReader, LogicalLine
+from vrrpwatch.keepalived_conf.nodes import Node, prepare
 from vrrpwatch.keepalived_conf.sources import Library
-from vrrpwatch.keepalived_conf.structure import Node, TreeBuilder, prepare
+from vrrpwatch.keepalived_conf.structure import TreeBuilder
 from vrrpwatch.keepalived_conf.tables import ROOT
 from vrrpwatch.keepalived_conf.value_lines import TrackKind
 from vrrpwatch.keepalived_conf.whole import judge_whole
@@ -112,12 +122,12 @@ class _Model:
     def settings(self, files: tuple[str, ...]) -> Settings:
         binder, unique = self._binder, self._unique
         defs = bind_host.global_defs(binder, self._blocks("global_defs"), self._root)
-        scripts = tuple(filter(None, (bind_host.script(binder, node) for node in unique("vrrp_script"))))
+        scripts = tuple(filter(None, (bind_things.script(binder, node) for node in unique("vrrp_script"))))
         tracked = tuple(
-            filter(None, (bind_host.track_file(binder, node) for node in unique("track_file", "vrrp_track_file")))
+            filter(None, (bind_things.track_file(binder, node) for node in unique("track_file", "vrrp_track_file")))
         )
-        processes = tuple(filter(None, (bind_host.process(binder, node) for node in unique("vrrp_track_process"))))
-        sessions = tuple(filter(None, (bind_host.bfd(binder, node) for node in unique("bfd_instance"))))
+        processes = tuple(filter(None, (bind_things.process(binder, node) for node in unique("vrrp_track_process"))))
+        sessions = tuple(filter(None, (bind_things.bfd(binder, node) for node in unique("bfd_instance"))))
         kinds = (
             TrackKind("track_interface", "interface", None, 254, True),
             _kind("track_script", "vrrp_script", scripts, 254, True),
@@ -126,9 +136,9 @@ class _Model:
             _kind("track_bfd", "bfd_instance", sessions, 253),
         )
         taken: dict[str, object] = {}
-        garp = tuple(filter(None, (bind_host.garp_group(binder, node, taken) for node in self._blocks("garp_group"))))  # type: ignore[arg-type]
+        garp = tuple(filter(None, (bind_things.garp_group(binder, node, taken) for node in self._blocks("garp_group"))))  # type: ignore[arg-type]
         groups = tuple(
-            filter(None, (bind_instance.sync_group(binder, node, kinds, defs) for node in unique("vrrp_sync_group")))
+            filter(None, (bind_group.sync_group(binder, node, kinds, defs) for node in unique("vrrp_sync_group")))
         )
         members = {
             name: (group.name, group.tracking_weight, True if group.notify.priority_changes else None)
@@ -139,7 +149,9 @@ class _Model:
         found = (bind_instance.InstanceBinder(binder, node, context).bind() for node in unique("vrrp_instance"))
         instances: tuple[Instance, ...] = tuple(filter(None, found))
         server_groups = tuple(
-            filter(None, (bind_servers.server_group(binder, node) for node in self._blocks("virtual_server_group")))
+            filter(
+                None, (bind_server_groups.server_group(binder, node) for node in self._blocks("virtual_server_group"))
+            )
         )
         servers = (
             bind_servers.ServerBinder(binder, node, defs, server_groups).bind()
@@ -148,7 +160,7 @@ class _Model:
         ssl_blocks = self._blocks("SSL")
         return Settings(
             global_defs=self._with_linkbeat(defs),
-            track_groups=tuple(filter(None, (bind_host.track_group(binder, node) for node in unique("track_group")))),
+            track_groups=tuple(filter(None, (bind_things.track_group(binder, node) for node in unique("track_group")))),
             scripts=scripts,
             track_files=tracked,
             processes=processes,
@@ -168,7 +180,7 @@ class _Model:
             instances=instances,
             virtual_servers=tuple(filter(None, servers)),
             virtual_server_groups=server_groups,
-            ssl=bind_servers.ssl(binder, ssl_blocks[-1]) if ssl_blocks else None,
+            ssl=bind_server_groups.ssl(binder, ssl_blocks[-1]) if ssl_blocks else None,
             files=files,
             **self._static(),
             unused=tuple(binder.unused),

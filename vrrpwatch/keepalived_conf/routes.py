@@ -8,7 +8,7 @@ from typing import Any
 from vrrpcore.settings import Nexthop, Route, Rule
 from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.bind import Binder, origin
-from vrrpwatch.keepalived_conf.structure import Line
+from vrrpwatch.keepalived_conf.nodes import Line
 from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked, need
 from vrrpwatch.keepalived_conf.words import Word
 

@@ -8,46 +8,16 @@ imitates keepalived, and where the two disagree, the finding that began it cover
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
-from vrrpwatch.keepalived_conf.lines import TEMPLATE, LogicalLine
-from vrrpwatch.keepalived_conf.table import Keyword, Level
+from vrrpwatch.keepalived_conf.lines import LogicalLine
+from vrrpwatch.keepalived_conf.nodes import Context, Line, Node
+from vrrpwatch.keepalived_conf.table import Level
 from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
-from vrrpwatch.keepalived_conf.words import Word, split
-
-
-@dataclass(slots=True)
-class Line:
-    """A logical line with its words."""
-
-    at: LogicalLine
-    words: list[Word]
-
-    @property
-    def head(self) -> str:
-        return self.words[0].text
-
-
-@dataclass(slots=True)
-class Node:
-    """One keyword with its words; a block has children or values."""
-
-    line: Line
-    level: Level
-    keyword: Keyword | None
-    children: list[Node] = field(default_factory=list)
-    values: list[Line] = field(default_factory=list)
-    end_line: int = 0
-
-    @property
-    def parameters(self) -> list[Word]:
-        return self.line.words[1:]
-
-
-#: Where the parser stands: the index of the line that opened the innermost block, and what kind of block it is.
-Context = tuple[int, str]
+from vrrpwatch.keepalived_conf.walking import walk, walk_skipping
+from vrrpwatch.keepalived_conf.words import Word
 
 
 @dataclass(slots=True)
@@ -61,38 +31,6 @@ class _Frame:
     @property
     def context(self) -> Context:
         return self.index, self.kind
-
-
-def prepare(lines: list[LogicalLine], collector: Collector) -> list[Line]:
-    """Split every line into words; a quotation mark without a partner is told, empty lines go."""
-    result = []
-    for at in lines:
-        words, open_quote = _split_template(at.text) if at.pieces else split(at.text)
-        if open_quote is not None:
-            column = at.column_at(open_quote)
-            collector.add(
-                Finding(
-                    at.file,
-                    at.line,
-                    column,
-                    at.line,
-                    Severity.ERROR,
-                    "quote-unmatched",
-                    'this " has no partner; keepalived drops it and what follows',
-                    'close the quotation with "',
-                    5,
-                )
-            )
-        if words:
-            result.append(Line(at, words))
-    return result
-
-
-def _split_template(text: str) -> tuple[list[Word], int | None]:
-    """As `split`, but `{{ a name }}` is one word."""
-    masked = TEMPLATE.sub(lambda match: match.group().replace(" ", "\0").replace("\t", "\0"), text)
-    words, open_quote = split(masked)
-    return [word._replace(text=word.text.replace("\0", " ")) for word in words], open_quote
 
 
 class TreeBuilder:
@@ -463,96 +401,3 @@ def _homes(level: Level, name: str) -> list[str]:
             if row.level is not None:
                 pending.append(row.level)
     return found
-
-
-def _tokens(line: Line) -> tuple[str, ...]:
-    """What keepalived's parser looks at: the first word, or every piece of a template that it cuts at braces."""
-    if line.at.pieces:
-        return tuple(
-            split(piece)[0][0].text if piece not in "{}" else piece for piece in line.at.pieces if split(piece)[0]
-        )
-    return (line.at.text if line.at.text in ("{", "}") else line.head,)
-
-
-class _Walker:
-    """keepalived's parser, reduced to where it stands and what it does not know."""
-
-    def __init__(self, root: Level) -> None:
-        self._stack: list[tuple[Level, Context]] = [(root, (-1, "block"))]
-        self._needs_brace = False
-        self._values = -1  # the index that opened a block of values
-        self._wants_open = False
-
-    @property
-    def context(self) -> Context:
-        return (self._values, "values") if self._values >= 0 else self._stack[-1][1]
-
-    def step(self, index: int, head: str) -> bool:
-        """Take one token; whether keepalived complains of it."""
-        return self._value(head) if self._values >= 0 else self._keyword(index, head)
-
-    def _value(self, head: str) -> bool:
-        opening, self._wants_open = self._wants_open, False
-        if opening and head == "{":
-            return False
-        if head == "}":
-            self._values = -1
-        return head == "{"
-
-    def _keyword(self, index: int, head: str) -> bool:
-        needed, self._needs_brace = self._needs_brace, False
-        if needed and head == "{":
-            return False
-        if head == "{":
-            return True
-        if head == "}" and len(self._stack) > 1:
-            self._stack.pop()
-            return needed
-        keyword = self._stack[-1][0].get(head)
-        if keyword is None:
-            return True
-        if keyword.level is not None:
-            self._stack.append((keyword.level, (index, "block")))
-            self._needs_brace = True
-        elif keyword.values:
-            self._values, self._wants_open = index, True
-        return needed
-
-
-def walk(lines: list[Line], root: Level) -> tuple[list[Context], set[int]]:
-    """How keepalived's parser goes through the lines: where it stands at each, and which ones it complains of."""
-    contexts: list[Context] = []
-    complaints: set[int] = set()
-    walker = _Walker(root)
-    for index, line in enumerate(lines):
-        contexts.append(walker.context)
-        for head in _tokens(line):
-            if walker.step(index, head):
-                complaints.add(index)
-    return contexts, complaints
-
-
-def walk_skipping(lines: list[Line], root: Level) -> set[int]:
-    """What keepalived's other processes complain of: they skip every top-level block by counting braces.
-
-    The parent and the health checks do not read vrrp_instance, the VRRP process no virtual_server. A block without its
-    `{` is not skipped at all, and a `}` too many ends the skipping early: what follows is read at the top level.
-    """
-    complaints: set[int] = set()
-    depth, pending = 0, False  # pending: a block's keyword was read, its `{` must be next
-    for index, line in enumerate(lines):
-        for text in _tokens(line):
-            if pending:
-                pending = False
-                if text == "{":
-                    depth = 1
-                    continue
-            if depth:
-                depth += {"{": 1, "}": -1}.get(text, 0)
-                continue
-            keyword = root.get(text)
-            if keyword is None:
-                complaints.add(index)
-            elif keyword.is_block:
-                pending = True
-    return complaints

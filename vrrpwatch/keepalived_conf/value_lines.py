@@ -10,7 +10,7 @@ from typing import Any
 from vrrpcore.settings import InterfaceDelay, Track, UnicastPeer, VirtualAddress
 from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.bind import Binder, origin
-from vrrpwatch.keepalived_conf.structure import Line, Node
+from vrrpwatch.keepalived_conf.nodes import Line, Node
 from vrrpwatch.keepalived_conf.table import BadWord, checked
 from vrrpwatch.keepalived_conf.words import Word
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vrrpcore.addresses import text
 from vrrpcore.settings import Command, Instance, Origin, Route, Rule, Settings, SyncGroup, VirtualAddress
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
-from vrrpwatch.keepalived_conf.structure import Node
+from vrrpwatch.keepalived_conf.nodes import Node
 
 
 def judge_whole(settings: Settings, tree: Node, collector: Collector) -> None:
@@ -245,7 +245,7 @@ class _Whole:
             )
 
     def default_user(self) -> None:
-        """Scripts without a user of their own run as script_user, which must exist (as keepalived_script without it)."""
+        """Scripts without a user of their own run as script_user, else keepalived_script, which must exist."""
         defs = self._settings.global_defs
         asked = bool(defs.script_user)
         if asked and defs.script_user == "root" and defs.script_group in ("", "root"):

@@ -154,7 +154,8 @@ def test_a_sequence_without_end_is_bounded(tmp_path: Path) -> None:
     assert time.process_time() - started < 30
 
 
-def test_a_sequence_that_only_defines_is_bounded_too(tmp_path: Path) -> None:
+def test_a_sequence_that_only_defines_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vrrpwatch.keepalived_conf.lines.MAX_STEPS", 20_000)
     lines, findings = _lines(tmp_path, "~SEQ(A,1,999999) ~SEQ(B,1,999999) $X=${A}\n")
     assert lines == []
     assert [each.code for each in findings] == ["too-many-lines"]
