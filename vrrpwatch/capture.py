@@ -32,6 +32,9 @@ _ETHERNET_HARDWARE: Final = (1, 772)
 _CHECK_EVERY: Final = 1.0  # seconds between looks at the interfaces
 #: A frame may reach its socket this much later than its timestamp says (a ring's block is held for RETIRE_MS).
 _SETTLE: Final = 2.5 * wires.RETIRE_MS / 1000
+#: Seconds after which a frame has surely reached its reader, if that one keeps up.
+HANDED_OVER: Final = 0.05
+_HELD_AT_MOST: Final = 50_000  # records that wait for older ones of another socket
 _STEP: Final = 0.5  # seconds: a jump of CLOCK_REALTIME against CLOCK_MONOTONIC that is worth a remark
 
 
@@ -144,6 +147,14 @@ class LiveCapture:
             self.last_frame[link.name] = last
         return count
 
+    def horizon(self) -> float:
+        """Epoch seconds up to which every frame has been handed over: the judge's clock may go so far, and no further.
+
+        A reader that falls behind must not take frames that wait in the kernel for silence.
+        """
+        waiting = [sock.newest for sock in self._sockets.values() if sock.behind]
+        return min([time.time() - HANDED_OVER, *waiting])
+
     def _receive(self, ready: set[int]) -> list[Record]:
         found: list[Record] = []
         for sock in list(self._sockets.values()):
@@ -163,9 +174,9 @@ class LiveCapture:
 
     def _settled(self, batch: list[Record], begun: float) -> list[Record]:
         """Hold back the newest: another socket may still hand out an older frame. After a clock step nothing waits."""
-        limit = begun - _SETTLE
+        limit = min(begun - _SETTLE, self.horizon())
         cut = len(batch)
-        while cut and limit < batch[cut - 1].time < begun + 1:
+        while 0 < cut < _HELD_AT_MOST and limit < batch[cut - 1].time < begun + 1:
             cut -= 1
         self._held = batch[cut:]
         return batch[:cut]

@@ -89,7 +89,7 @@ def listen(
     extension = 0.0
     while True:
         ears.hear(capture, TICK)
-        now = time.time() - SETTLE
+        now = capture.horizon()
         ears.judge.advance(now)
         if prober is not None:
             prober.ask(ears.judge.probes(now), ears.virtual)

@@ -73,6 +73,8 @@ class PacketSocket(Protocol):
     """An open packet socket. `receive` never blocks; times are epoch seconds of the kernel."""
 
     memory: int  # octets of kernel memory set aside
+    behind: bool  # the last reading left frames behind, for want of time
+    newest: float  # kernel time of the last frame that was read
 
     def fileno(self) -> int: ...
 
@@ -131,6 +133,8 @@ class _Counted:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._dropped = 0
+        self.behind = False
+        self.newest = 0.0
 
     def dropped(self) -> int:
         with suppress(OSError):
@@ -190,16 +194,19 @@ class MessageSocket(_Counted):
         out: list[Record] = []
         receive = self._socket.recvmsg
         indexes: dict[str, int] = {}
+        self.behind = True
         for _ in range(limit):
             try:
                 frame, ancillary, _, (name, _, kind, *_) = receive(_SNAPLEN, 256)
             except BlockingIOError:
+                self.behind = False
                 break
             index = indexes.get(name) or indexes.setdefault(name, _index(name))
             link = links.get(index)
             if link is None or (kind == _OUTGOING and name == "lo"):  # loopback shows each frame twice
                 continue
             time, vlans = _control(ancillary)
+            self.newest = time
             out.append(Record(time, link, kind == _OUTGOING, frame, vlans))
         return out
 
@@ -262,7 +269,12 @@ class RingSocket(_Counted):
     def receive(self, links: Mapping[int, Link], limit: int = 4096) -> list[Record]:
         """The frames of the blocks that are full or timed out, at least `limit` of them when there are so many."""
         out: list[Record] = []
-        while len(out) < limit and (block := self.block()) is not None:
+        self.behind = True
+        while len(out) < limit:
+            block = self.block()
+            if block is None:
+                self.behind = False
+                break
             data, packets, position = block
             for _ in range(packets):
                 step, sec, nsec, snaplen, status, mac, tci, index, kind = _FRAME.unpack_from(data, position)
@@ -272,7 +284,9 @@ class RingSocket(_Counted):
                     vlans = (tci & 0xFFF,) if status & _VLAN_VALID else ()
                     out.append(Record(sec + nsec / 1_000_000_000, link, kind == _OUTGOING, frame, vlans))
                 position += step
-        if not out:
+        if out:
+            self.newest = out[-1].time
+        else:
             self.raise_pending()
         return out
 
@@ -283,7 +297,12 @@ class RingSocket(_Counted):
         """
         count, time = 0, 0.0
         unpack, loopback = _FRAME.unpack_from, link.name == "lo"
-        while count < limit and (block := self.block()) is not None:
+        self.behind = True
+        while count < limit:
+            block = self.block()
+            if block is None:
+                self.behind = False
+                break
             data, packets, position = block
             for _ in range(packets):
                 step, sec, nsec, snaplen, status, mac, tci, _, kind = unpack(data, position)
@@ -297,7 +316,9 @@ class RingSocket(_Counted):
                 if not repeats(lane, data, start, start + snaplen, time):
                     vlans = (lane,) if lane >= 0 else ()
                     take(lane, Record(time, link, kind == _OUTGOING, data[start : start + snaplen], vlans))
-        if not count:
+        if count:
+            self.newest = time
+        else:
             self.raise_pending()
         return count, time
 

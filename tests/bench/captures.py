@@ -44,10 +44,10 @@ class Speaker:
         return b"".join((stamp, self.head, pack(">H", self.ident), self.middle, pack(">H", total ^ 0xFFFF), self.tail))
 
 
-def speaker(router: int, rank: int, phase: int) -> Speaker:
-    """The `rank`-th master (0, 1) of a router."""
+def speaker(router: int, rank: int, phase: int, kinds: int = 4) -> Speaker:
+    """The `rank`-th master (0, 1) of a router; `kinds` 3 leaves out IPv6."""
     vlan, vrid = divmod(router, _VRIDS)
-    kind = router % 4
+    kind = router % kinds
     family = 6 if kind == 3 else 4
     low = bytes((10 + vlan, vrid, rank + 1))
     address = bytes((10,)) + low if family == 4 else bytes.fromhex("fe80") + bytes(11) + low
@@ -75,25 +75,25 @@ def speaker(router: int, rank: int, phase: int) -> Speaker:
     return Speaker(phase, frame[: at + 4], frame[at + 6 : at + 10], frame[at + 12 :], words, 0, len(frame))
 
 
-def speakers(routers: int, contested: float, senders: int | None = None) -> list[Speaker]:
-    """All masters in the order of their phases; `senders` limits how many there are in all."""
+def speakers(routers: int, contested: float, kinds: int = 4) -> list[Speaker]:
+    """All masters in the order of their phases."""
     found = []
     every = round(1 / contested) if contested else 0
     for router in range(routers):
         phase = (router * 7919) % 400_000
-        found.append(speaker(router, 0, phase))
+        found.append(speaker(router, 0, phase, kinds))
         if every and router % every == every - 1:
-            found.append(speaker(router, 1, phase + 400_000))
+            found.append(speaker(router, 1, phase + 400_000, kinds))
     found.sort(key=lambda one: one.phase)
-    return found[:senders] if senders else found
+    return found
 
 
-def write(path: Path, adverts: int, routers: int = 2000, contested: float = 0.1) -> Path:
+def write(path: Path, adverts: int, routers: int = 2000, contested: float = 0.1, kinds: int = 4) -> Path:
     """Write a capture unless it is there already; it appears under its name only when complete."""
     if path.exists():
         return path
     part = path.with_suffix(".part")
-    everyone = speakers(routers, contested)
+    everyone = speakers(routers, contested, kinds)
     written, second = 0, 0
     with part.open("wb", buffering=1 << 20) as file:
         file.write(pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))

@@ -127,7 +127,7 @@ def best(runs: list[Run]) -> float:
 
 def live(options: Options) -> str:
     """Adverts of 4,000 routers at rising rates."""
-    frames = captures.write(options.folder / "live.pcap", 4000, 4000, 0.0)  # one of each: the sender counts up
+    frames = captures.write(options.folder / "live.pcap", 4000, 4000, 0.0, 3)  # one of each: the sender counts up
     with cable() as line:
         ours = [_said("vrrpwatch", line.python("live_ours.py", frames, rate)) for rate in RATES]
         scapy = []
@@ -168,7 +168,7 @@ def live(options: Options) -> str:
             ]
         )
     return (
-        "Adverts of 4,000 virtual routers over a virtual cable; sender and receiver share the machine's cores; CPU of"
+        "IPv4 adverts of 4,000 virtual routers over a virtual cable; sender and receiver share the machine's cores; CPU of"
         " the receiving process while it listens.\n\n" + table(["what", "measured", "target"], rows)
     )
 

@@ -27,7 +27,7 @@ def main() -> None:
             end = time.monotonic() + length
             while time.monotonic() < end:
                 ears.hear(capture, 0.05)
-                ears.judge.advance(time.time() - 0.05)
+                ears.judge.advance(capture.horizon())
         print(ears.frames - before, capture.drops(), time.process_time() - begun, flush=True)
 
 

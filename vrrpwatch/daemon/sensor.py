@@ -1,9 +1,9 @@
 """The capture loop of `watch`: frames into the judge, its judgement published as an immutable snapshot.
 
 The judge runs in this thread alone. Others never wait for it nor it for them: they read the snapshot published last.
-How often it is published follows from what it costs: judging a full segment takes a tenth of the time at most. A reader
-that holds the interpreter delays a frame's handling, not its timestamp: that is the kernel's, and the ring keeps what
-arrives meanwhile.
+How often it is published follows from what it costs (judging a full segment takes a fiftieth of the time at most), and
+at once when a reader asks for a fresher one. A reader that holds the interpreter delays
+a frame's handling, not its timestamp: that is the kernel's, and the ring keeps what arrives meanwhile.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpexporters.snapshot import Snapshot, Sniffer
 from vrrpwatch import __version__
 from vrrpwatch.capture import LiveCapture
-from vrrpwatch.listening import SETTLE, TICK, Ears
+from vrrpwatch.listening import TICK, Ears
 from vrrpwatch.probes import Prober
 
 LEAST_INTERVAL: Final = 0.2  # seconds between two publications
 MOST_INTERVAL: Final = 2.0
-SHARE: Final = 10  # publishing may take 1/SHARE of the time
+SHARE: Final = 50  # publishing may take 1/SHARE of the time
+FRESH: Final = 0.5  # seconds: a reader of an older snapshot asks for the next
+PATIENCE: Final = 0.3  # seconds that it waits for it: the capture loop may be busy
 
 
 class Board:
@@ -35,6 +37,7 @@ class Board:
         nothing = Judgement(__version__, "", None, None, Worst("unknown"), sensor=SensorFacts())
         self._snapshot = Snapshot(0, 0.0, time.monotonic(), nothing)
         self._changed = threading.Condition()
+        self.wanted = False  # somebody waits for the next
 
     def latest(self) -> Snapshot:
         """The last snapshot; its `sequence` is 0 before the first."""
@@ -44,7 +47,16 @@ class Board:
         """Hang up the next."""
         with self._changed:
             self._snapshot = snapshot
+            self.wanted = False
             self._changed.notify_all()
+
+    def fresh(self) -> Snapshot:
+        """The latest snapshot; one that is not of now is asked for anew, and waited for a moment."""
+        snapshot = self._snapshot
+        if not snapshot.sequence or time.monotonic() - snapshot.monotonic < FRESH:
+            return snapshot
+        self.wanted = True
+        return self.wait(snapshot.sequence, PATIENCE)
 
     def wait(self, sequence: int, seconds: float) -> Snapshot:
         """The latest snapshot after `sequence`, or whatever hangs there when the time is over."""
@@ -76,7 +88,7 @@ class Sensor:
         self._started = time.time()
         self._sequence = 0
         self._stopped = False
-        self._due = 0.0
+        self._due = self._published = 0.0  # time.monotonic()
 
     def stop(self) -> None:
         """End the loop; for signal handlers and other threads."""
@@ -94,11 +106,12 @@ class Sensor:
         """Listen, judge, publish."""
         while not self._stopped:
             self._hear()
-            now = time.time() - SETTLE
+            now = self._capture.horizon()
             self._ears.judge.advance(now)
             if self._prober is not None:
                 self._prober.ask(self._ears.judge.probes(now), self._ears.virtual)
-            if time.monotonic() >= self._due:
+            clock = time.monotonic()
+            if clock >= self._due or (self._board.wanted and clock >= self._published + LEAST_INTERVAL):
                 self.publish(now)
                 self._alive()
 
@@ -123,7 +136,8 @@ class Sensor:
         self._sequence += 1
         self._board.publish(Snapshot(self._sequence, now, time.monotonic(), judgement, self._sniffers()))
         spent = time.thread_time() - begun
-        self._due = time.monotonic() + min(max(LEAST_INTERVAL, SHARE * spent), MOST_INTERVAL)
+        self._published = time.monotonic()
+        self._due = self._published + min(max(LEAST_INTERVAL, SHARE * spent), MOST_INTERVAL)
 
     def _sniffers(self) -> tuple[Sniffer, ...]:
         capture = self._capture
