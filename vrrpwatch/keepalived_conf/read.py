@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
-from vrrpcore.settings import GlobalDefs, Instance, Settings
+from vrrpcore.settings import GlobalDefs, Origin, Settings, SyncGroup
 from vrrpwatch.keepalived_conf import (
     bind_group,
     bind_host,
@@ -25,6 +26,8 @@ from vrrpwatch.keepalived_conf.structure import TreeBuilder
 from vrrpwatch.keepalived_conf.tables import ROOT
 from vrrpwatch.keepalived_conf.value_lines import TrackKind
 from vrrpwatch.keepalived_conf.whole import judge_whole
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -119,15 +122,17 @@ class _Model:
             self._names.setdefault(key, node)
             yield node
 
+    def _all(self, bind: Callable[[Binder, Node], _T | None], nodes: Iterable[Node]) -> tuple[_T, ...]:
+        """What a binding function makes of blocks, without those that keepalived drops."""
+        return tuple(each for node in nodes if (each := bind(self._binder, node)) is not None)
+
     def settings(self, files: tuple[str, ...]) -> Settings:
-        binder, unique = self._binder, self._unique
-        defs = bind_host.global_defs(binder, self._blocks("global_defs"), self._root)
-        scripts = tuple(filter(None, (bind_things.script(binder, node) for node in unique("vrrp_script"))))
-        tracked = tuple(
-            filter(None, (bind_things.track_file(binder, node) for node in unique("track_file", "vrrp_track_file")))
-        )
-        processes = tuple(filter(None, (bind_things.process(binder, node) for node in unique("vrrp_track_process"))))
-        sessions = tuple(filter(None, (bind_things.bfd(binder, node) for node in unique("bfd_instance"))))
+        unique = self._unique
+        defs = bind_host.global_defs(self._binder, self._blocks("global_defs"), self._root)
+        scripts = self._all(bind_things.script, unique("vrrp_script"))
+        tracked = self._all(bind_things.track_file, unique("track_file", "vrrp_track_file"))
+        processes = self._all(bind_things.process, unique("vrrp_track_process"))
+        sessions = self._all(bind_things.bfd, unique("bfd_instance"))
         kinds = (
             TrackKind("track_interface", "interface", None, 254, True),
             _kind("track_script", "vrrp_script", scripts, 254, True),
@@ -135,58 +140,46 @@ class _Model:
             _kind("track_process", "vrrp_track_process", processes, 254),
             _kind("track_bfd", "bfd_instance", sessions, 253),
         )
-        taken: dict[str, object] = {}
-        garp = tuple(filter(None, (bind_things.garp_group(binder, node, taken) for node in self._blocks("garp_group"))))  # type: ignore[arg-type]
-        groups = tuple(
-            filter(None, (bind_group.sync_group(binder, node, kinds, defs) for node in unique("vrrp_sync_group")))
+        taken: dict[str, Origin] = {}
+        garp = self._all(lambda binder, node: bind_things.garp_group(binder, node, taken), self._blocks("garp_group"))
+        groups = self._all(
+            lambda binder, node: bind_group.sync_group(binder, node, kinds, defs), unique("vrrp_sync_group")
         )
-        members = {
-            name: (group.name, group.tracking_weight, True if group.notify.priority_changes else None)
-            for group in reversed(groups)
-            for name in group.members
-        }
-        context = bind_instance.Context(defs, kinds, garp, members)
-        found = (bind_instance.InstanceBinder(binder, node, context).bind() for node in unique("vrrp_instance"))
-        instances: tuple[Instance, ...] = tuple(filter(None, found))
-        server_groups = tuple(
-            filter(
-                None, (bind_server_groups.server_group(binder, node) for node in self._blocks("virtual_server_group"))
-            )
-        )
-        servers = (
-            bind_servers.ServerBinder(binder, node, defs, server_groups).bind()
-            for node in self._blocks("virtual_server")
-        )
-        ssl_blocks = self._blocks("SSL")
+        context = bind_instance.Context(defs, kinds, garp, _membership(groups))
+        delays = [line for node in self._blocks("interface_up_down_delays") for line in node.values]
         return Settings(
             global_defs=self._with_linkbeat(defs),
-            track_groups=tuple(filter(None, (bind_things.track_group(binder, node) for node in unique("track_group")))),
+            track_groups=self._all(bind_things.track_group, unique("track_group")),
             scripts=scripts,
             track_files=tracked,
             processes=processes,
             bfd_instances=sessions,
             garp_groups=garp,
-            interface_delays=tuple(
-                filter(
-                    None,
-                    (
-                        value_lines.delay(binder, line)
-                        for node in self._blocks("interface_up_down_delays")
-                        for line in node.values
-                    ),
-                )
-            ),
+            interface_delays=tuple(filter(None, (value_lines.delay(self._binder, line) for line in delays))),
             sync_groups=groups,
-            instances=instances,
-            virtual_servers=tuple(filter(None, servers)),
-            virtual_server_groups=server_groups,
-            ssl=bind_server_groups.ssl(binder, ssl_blocks[-1]) if ssl_blocks else None,
+            instances=self._all(
+                lambda binder, node: bind_instance.InstanceBinder(binder, node, context).bind(), unique("vrrp_instance")
+            ),
             files=files,
+            **self._balancing(defs),
             **self._static(),
-            unused=tuple(binder.unused),
+            unused=tuple(self._binder.unused),
         )
 
-    def _static(self) -> dict[str, tuple]:  # type: ignore[type-arg]
+    def _balancing(self, defs: GlobalDefs) -> dict[str, Any]:
+        """Virtual servers and what belongs to them."""
+        groups = self._all(bind_server_groups.server_group, self._blocks("virtual_server_group"))
+        blocks = self._blocks("SSL")
+        return {
+            "virtual_server_groups": groups,
+            "virtual_servers": self._all(
+                lambda binder, node: bind_servers.ServerBinder(binder, node, defs, groups).bind(),
+                self._blocks("virtual_server"),
+            ),
+            "ssl": bind_server_groups.ssl(self._binder, blocks[-1]) if blocks else None,
+        }
+
+    def _static(self) -> dict[str, Any]:
         binder = self._binder
         found = value_lines.addresses(binder, self._root.children("static_ipaddress"), "static_ipaddress", static=True)
         lines = {
@@ -214,7 +207,29 @@ class _Model:
         return replace(defs, linkbeat_interfaces=tuple(pairs)) if pairs else defs
 
 
-def _kind(block: str, what: str, things: Iterable, limit: int, clamp: bool = False) -> TrackKind:  # type: ignore[type-arg]
+def _membership(groups: tuple[SyncGroup, ...]) -> dict[str, tuple[str, bool, bool | None]]:
+    """Which sync group an instance is in (the first that names it), and what it inherits from there."""
+    return {
+        name: (group.name, group.tracking_weight, True if group.notify.priority_changes else None)
+        for group in reversed(groups)
+        for name in group.members
+    }
+
+
+class _Weighted(Protocol):
+    """What can be tracked: its name, its own weight, where it is defined."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def reverse(self) -> bool: ...
+    @property
+    def origin(self) -> Origin: ...
+
+
+def _kind(block: str, what: str, things: Iterable[_Weighted], limit: int, clamp: bool = False) -> TrackKind:
     known = {each.name: (each.weight, each.reverse, each.origin.line) for each in things}
     return TrackKind(block, what, known, limit, clamp)
 
