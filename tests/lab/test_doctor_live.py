@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.bench_of_hosts import Pair, vrrpwatch
+from vrrpwatch.doctor import netlink, nft
+from vrrpwatch.doctor.packets import Packet, drops
 from vrrpwatch.lab import Lab
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.needs("keepalived", "iproute2", "nftables", "iptables")]
@@ -65,3 +67,32 @@ def test_an_iptables_rule_is_named_in_its_own_words(pair: Pair) -> None:
     assert "iptables: ip filter INPUT: -A INPUT -m pkttype --pkt-type multicast -j DROP" in answer.out
     assert "iptables -I INPUT -p 112 -d 224.0.0.18 -j ACCEPT" in answer.out
     pair.b.run("iptables", "-F")
+
+
+def test_without_the_nft_program_the_kernels_own_rules_are_walked(pair: Pair) -> None:
+    rules = [
+        "add table inet site",
+        "add chain inet site deep",
+        "add chain inet site input { type filter hook input priority 0; policy accept; }",
+        "add rule inet site deep ip daddr 224.0.0.0/4 counter drop",
+        "add rule inet site input ct state established accept",
+        'add rule inet site input iifname "eth1" drop',
+        "add rule inet site input tcp dport 22 accept",
+        "add rule inet site input ip protocol 112 jump deep",
+        "add table ip6 site",
+        "add chain ip6 site input { type filter hook input priority 0; }",
+        "add rule ip6 site input meta l4proto 112 reject",
+    ]
+    pair.b.run("nft", "-f", "-", input="\n".join(rules))
+    with pair.b.entered():
+        chains = netlink.read()
+    four = drops(chains, Packet(4, 112, "224.0.0.18", interface="eth0"))
+    assert [(hit.certain, hit.chain.name) for hit in four] == [(True, "deep")]
+    assert "daddr 224.0.0.0/4 drop" in four[0].text
+    six = drops(chains, Packet(6, 112, "ff02::12", interface="eth0"))
+    assert [(hit.certain, hit.rule.action if hit.rule else "") for hit in six] == [(True, "reject")]
+    assert drops(chains, Packet(4, 112, "224.0.0.18", interface="eth0", incoming=False)) == []
+    same = nft.read(pair.b.run("nft", "-j", "list", "ruleset").stdout)
+    for packet in (Packet(4, 112, "224.0.0.18", interface="eth0"), Packet(4, 51, "10.0.0.1", interface="eth1")):
+        assert [hit.certain for hit in drops(same, packet)] == [hit.certain for hit in drops(chains, packet)]
+    pair.b.run("nft", "flush", "ruleset")

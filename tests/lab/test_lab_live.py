@@ -94,6 +94,23 @@ def test_the_demo_shows_a_split_and_its_healing_and_leaves_nothing() -> None:
     assert demos() <= before
 
 
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+
+
+def test_an_ordinary_user_sees_the_demo_as_well() -> None:
+    environment = {**os.environ, **module_path(), "HOME": "/nonexistent"}
+    # by way of a shell: setpriv itself still has root's rights when it looks the program up
+    command = [*NOBODY, "sh", "-c", 'exec "$0" "$@"', sys.executable, "-m", "vrrpwatch"]
+    if subprocess.run([*command, "--version"], env=environment, capture_output=True, check=False).returncode:
+        pytest.skip(f"{sys.executable} cannot be run by an ordinary user")
+    if subprocess.run([*NOBODY, "unshare", "--user", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this kernel refuses user namespaces to an ordinary user")
+    done = subprocess.run([*command, "demo"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SPLIT BRAIN" in done.stdout
+    assert "healed" in done.stdout
+
+
 def test_kill_9_in_the_middle_of_the_demo_leaves_no_process_and_the_next_lab_sweeps() -> None:
     before = demos()
     with standing("demo") as child:

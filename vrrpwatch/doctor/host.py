@@ -63,24 +63,35 @@ def firewalls() -> Firewalls:
             found.tools += [name.removesuffix("-save")] if chains else []
         elif code != 127:
             found.unseen.append(f"{name}: {_line(error)}")
-    code, out, error = tool("nft", "-j", "list", "ruleset")
-    if code == 0:
-        _, listing, _ = tool("nft", "-a", "list", "ruleset")
-        managed = {(chain.table, chain.name) for chain in found.chains}  # iptables-nft's chains are nft's as well
-        try:
-            chains = nft.read(out or '{"nftables": []}', listing)
-        except ValueError as error_:
-            found.unseen.append(f"nft: its JSON cannot be read ({error_})")
-            return found
-        found.chains += [chain for chain in chains if (chain.table, chain.name) not in managed]
-        found.tools.append("nft")
-    elif code == 127:
-        found.unseen.append("nft is not installed: nftables rules cannot be seen (Debian: apt install nftables)")
-    else:
-        found.unseen.append(f"nft: {_line(error)} (needs CAP_NET_ADMIN: use sudo)")
+    chains = _nftables(found)
+    managed = {(chain.table, chain.name) for chain in found.chains}  # iptables-nft's chains are nft's as well
+    found.chains += [chain for chain in chains if (chain.table, chain.name) not in managed]
     if tool("firewall-cmd", "--state")[0] == 0:
         found.tools.append("firewalld")
     return found
+
+
+def _nftables(found: Firewalls) -> list[Chain]:
+    """The ruleset of nftables: from the nft program, or from the kernel where that is not installed."""
+    code, out, error = tool("nft", "-j", "list", "ruleset")
+    try:
+        if code == 127:
+            from vrrpwatch.doctor.netlink import read as read_kernel
+
+            chains = read_kernel()
+        elif code == 0:
+            chains = nft.read(out or '{"nftables": []}', tool("nft", "-a", "list", "ruleset")[1])
+        else:
+            found.unseen.append(f"nft: {_line(error)} (needs CAP_NET_ADMIN: use sudo)")
+            return []
+    except ValueError as error_:
+        found.unseen.append(f"nft: its JSON cannot be read ({error_})")
+        return []
+    except Exception as error_:  # noqa: BLE001 (pyroute2's errors have no one root: refused, or no nf_tables here)
+        found.unseen.append(f"nftables: the kernel does not tell its rules ({error_}); needs CAP_NET_ADMIN: use sudo")
+        return []
+    found.tools.append("nft")
+    return chains
 
 
 def _line(text: str) -> str:
