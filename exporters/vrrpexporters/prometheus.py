@@ -42,6 +42,7 @@ class Facts:
     """Where the exposition reads at scrape time, and what other threads count for it."""
 
     snapshot: Callable[[], Snapshot]
+    refresh: Callable[[], object] = lambda: None  # before a scrape: have a fresh snapshot made
     instances: Callable[[], Sequence[Instance]] = _nothing_yet
     reload_state: Callable[[], tuple[bool, float]] = _not_reloaded  # (successful, epoch seconds of the last success)
     build: dict[str, str] = field(default_factory=dict)
@@ -131,6 +132,7 @@ class Exposition:
         except (ValueError, TypeError):  # an Accept header whose version is no version
             encoder, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
         openmetrics = content_type.startswith("application/openmetrics-text")
+        self._facts.refresh()
         routers = self._routers(openmetrics).encode("utf-8", "replace")
         light, errors = encoder(self._registry), encoder(self._errors)
         return routers + light.removesuffix(b"# EOF\n") + errors, content_type

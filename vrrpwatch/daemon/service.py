@@ -61,6 +61,7 @@ class Service:
         self.sources = Sources(self._segment, self._failed)
         self.facts = Facts(
             self.board.latest,
+            refresh=self.board.fresh,
             instances=self.sources.instances,
             sources=self.sources.up,
             reload_state=lambda: self._reloaded,
@@ -79,7 +80,7 @@ class Service:
             capture = stack.enter_context(open_live(watch.interfaces, promisc=watch.promisc, segments=watch.segments))
             self._capture = capture
             self._received = received_frames(capture)
-            pages = Pages(self.exposition, self.board.latest, self.sources.instances, __version__, time.monotonic())
+            pages = Pages(self.exposition, self.board.fresh, self.sources.instances, __version__, time.monotonic())
             server = HttpServer(pages, open_listeners(watch.listen), web)
             stack.callback(server.stop)
             journal = Journal(Path(watch.journal) if watch.journal else None, self._journal_failed)
