@@ -101,14 +101,14 @@ class Observer:
 
     def until(self, reached: Callable[[Judgement], bool], what: str, timeout: float = DEADLINE) -> Judgement:
         """Listen until the judgement is as expected; LabError naming `what` after `timeout` seconds."""
-        from vrrpwatch.listening import SETTLE, TICK, state
+        from vrrpwatch.listening import TICK, state
 
         deadline = time.monotonic() + timeout
         while True:
             with self.host.entered():  # interfaces are looked up anew now and then
                 for record in self.capture.poll(TICK):
                     self.ears.take(record)
-                now = time.time() - SETTLE
+                now = self.capture.horizon()
                 self.ears.judge.advance(now)
                 self.prober.ask(self.ears.judge.probes(now), self.ears.virtual)
             judgement = state(self.capture, self.ears, self.start, now)

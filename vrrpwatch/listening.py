@@ -22,8 +22,6 @@ from vrrpwatch.capture import LiveCapture
 from vrrpwatch.probes import Prober
 
 TICK: Final = 0.05  # seconds without a frame until the judge hears that time passes
-#: Frames may be handed over this much later than their timestamp says: the judge's clock stays behind them.
-SETTLE: Final = 0.05
 LEAST: Final = 4.0
 #: A single invented advert may claim an interval of 255 s and must not hold up a monitoring system.
 MOST: Final = 60.0

@@ -209,6 +209,29 @@ def test_many_interfaces_share_one_ring(cables: None) -> None:
             assert [r.link.name for r in gather(capture, 1)] == ["a1"]
 
 
+def test_a_reader_that_falls_behind_does_not_take_waiting_frames_for_silence(
+    cables: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = wires.RingSocket.receive
+    monkeypatch.setattr(wires.RingSocket, "receive", lambda self, links: receive(self, links, limit=1))
+    with open_live(["a1"]) as capture:
+        for ident in range(5):
+            send("a0", advert(ident))
+            time.sleep(0.05)  # a block of the ring each
+        end = time.monotonic() + DEADLINE
+        seen: list[Record] = []
+        behind = 0
+        while time.monotonic() < end and len(seen) < 5:
+            batch = [r for r in capture.poll(0.2) if ours(r)]
+            seen += batch
+            if batch and capture.horizon() == batch[-1].time:
+                behind += 1
+        assert behind >= 3
+        while time.monotonic() < end and capture.horizon() < time.time() - 1:
+            capture.poll(0.1)
+        assert capture.horizon() > time.time() - 1
+
+
 def test_frames_that_the_kernel_had_no_room_for_are_counted(cables: None) -> None:
     sock = wires.RingSocket(socket.if_nametoindex("a1"), encode(vrrp_filter()), 2)
     with sender("a0") as out:

@@ -53,7 +53,7 @@ def _local(stack: ExitStack, interfaces: tuple[str, ...], promisc: bool, interva
     """Listen for one interval at a time."""
     from vrrpcore.judge import Judge
     from vrrpwatch.capture import open_live
-    from vrrpwatch.listening import SETTLE, TICK, Ears, state
+    from vrrpwatch.listening import TICK, Ears, state
 
     capture = stack.enter_context(open_live(interfaces, promisc=promisc))
     ears = Ears(Judge())
@@ -63,8 +63,8 @@ def _local(stack: ExitStack, interfaces: tuple[str, ...], promisc: bool, interva
         until = time.monotonic() + interval
         while time.monotonic() < until:
             ears.hear(capture, TICK)
-            ears.judge.advance(time.time() - SETTLE)
-        return state(capture, ears, start, time.time() - SETTLE)
+            ears.judge.advance(capture.horizon())
+        return state(capture, ears, start, capture.horizon())
 
     return look
 
