@@ -347,3 +347,19 @@ def test_the_dumps_have_keepalived_s_keys(a: Host, start: RunAll, tmp_path: Path
     assert theirs[0] <= mine[0]
     assert theirs[1] == mine[1]
     assert theirs[2] == mine[2]
+
+
+def test_the_startup_delay_holds_the_first_election_back(a: Host, start: RunAll) -> None:
+    begun = time.monotonic()
+    ours = start(conf(global_extra=("vrrp_startup_delay 2",)), "waiting 2 s before taking part")
+    assert VIP not in a.addresses()
+    ours.program.wait_for("Entering MASTER STATE")
+    assert time.monotonic() - begun > 2.0 + 0.6
+    assert ours.program.text().index("waiting 2 s") < ours.program.text().index("Entering BACKUP STATE (init)")
+
+
+def test_an_owner_is_master_at_once_and_keeps_its_own_address(a: Host, start: RunAll) -> None:
+    ours = start(conf(priority=255, vips=("10.9.0.1/24",)))
+    assert "Entering BACKUP" not in ours.program.text()
+    ours.stop()
+    assert "10.9.0.1" in a.addresses()
