@@ -118,9 +118,8 @@ def build() -> d.Dashboard:
     )
 
 
-def figures() -> list[tuple[Panel, int]]:
-    last = one("vrrpwatch_split_brain_last_seen_timestamp_seconds")
-    verdict = stat_panel(
+def verdict() -> Panel:
+    panel = stat_panel(
         "Verdict",
         "The present class and cause, as the sensors judge it; more than one where they disagree.",
         f"max by (class, cause) ({INFO} == 1)",
@@ -131,9 +130,14 @@ def figures() -> list[tuple[Panel, int]]:
     )
     for name, colour in CLASS_COLOURS.items():
         fixed = {"mode": "fixed", "fixedColor": colour}
-        verdict.override_by_regexp(f"^{name}( .*)?$", [m.DynamicConfigValue(id_val="color", value=fixed)])
+        panel.override_by_regexp(f"^{name}( .*)?$", [m.DynamicConfigValue(id_val="color", value=fixed)])
+    return panel
+
+
+def figures() -> list[tuple[Panel, int]]:
+    last = one("vrrpwatch_split_brain_last_seen_timestamp_seconds")
     return [
-        (verdict, 8),
+        (verdict(), 8),
         (
             stat_panel(
                 "Masters",
