@@ -87,7 +87,7 @@ def _hear(evidence: Evidence, names: list[str], seconds: float) -> None:
             remark(f"listening on {capture.name} for {seconds:g} s")
             evidence.judgement = listen(capture, collector, seconds=seconds)
     except PermissionMissing as error:
-        evidence.firewalls.unseen.append(f"the wire: {error}")
+        evidence.deaf = str(error)
         return
     evidence.own = frozenset(collector.own)
     evidence.transports = frozenset(collector.transports)

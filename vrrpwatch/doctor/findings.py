@@ -40,6 +40,7 @@ class Evidence:
     memberships: Mapping[str, frozenset[bytes]]  # as they were before we joined
     daemons: Sequence[Daemon] = ()
     judgement: Judgement | None = None  # None: the wire was not listened to
+    deaf: str = ""  # and why not
     own: frozenset[tuple[int, int]] = frozenset()  # (vrid, family) that this host itself advertises
     transports: frozenset[tuple[int, int, str]] = frozenset()  # (family, protocol, destination) that were heard
     addresses: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)  # interface -> (address, prefix)
@@ -262,7 +263,7 @@ def _number(evidence: Evidence, scope: str, name: str) -> int:
 def _wire(evidence: Evidence) -> Iterator[Finding]:
     judgement = evidence.judgement
     if judgement is None:
-        yield Finding("unseen", "wire", "the wire was not listened to")
+        yield Finding("unseen", "wire", evidence.deaf or "the wire was not listened to")
         return
     if not judgement.routers:
         yield Finding(
