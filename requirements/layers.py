@@ -56,7 +56,8 @@ def build(
             for interpreter in interpreters:
                 if found := attempt(interpreter):
                     return found
-            if debian.can_install() and debian.install(["python3-venv"], "to set up Python packages"):
+            mended = not os.environ.get("VRRPWATCH_PYTHON") and debian.can_install()
+            if mended and debian.install(["python3-venv"], "to set up Python packages"):
                 found = attempt(os.path.realpath(SYSTEM))
             if found:
                 return found
@@ -98,11 +99,11 @@ def lock(home: str) -> Iterator[None]:
 
 def stack(root: Path, paths: Sequence[Path], interpreter: str) -> None:
     """Make those of the layers that do not stand yet, each on the ones before it."""
-    base = subprocess.run(
-        [interpreter, "-I", "-c", "import sys; print(sys.executable if sys.version_info >= (3, 11) else '')"],
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+    ask = "import sys; print(sys.executable if sys.version_info >= (3, 11) else '')"
+    try:
+        base = subprocess.run([interpreter, "-I", "-c", ask], capture_output=True, text=True).stdout.strip()
+    except OSError as problem:
+        raise NoVenv(f"cannot be started: {problem.strerror}") from None
     if not base:
         raise NoVenv("older than 3.11")
     for number, path in enumerate(paths):

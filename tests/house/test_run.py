@@ -191,6 +191,14 @@ def test_an_old_python_is_refused_in_one_line(checkout: Checkout) -> None:
     assert result.stderr == f"run: needs Python 3.11 or newer, found only {sys.executable} (3.9)\n"
 
 
+@pytest.mark.parametrize("python", ["/no/such/python3", "python-without-a-name"])
+def test_a_named_interpreter_that_is_not_there_is_one_clear_line(checkout: Checkout, python: str) -> None:
+    result = checkout.run("test", VRRPWATCH_PYTHON=python, PATH="/usr/bin:/bin", XDG_CACHE_HOME="/proc/nowhere")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"{python}: cannot be started: No such file or directory" in result.stderr.splitlines()[-1]
+
+
 def test_usage(warm: Checkout) -> None:
     assert warm.run("--help").stdout.startswith("usage: ./run COMMAND")
     nothing = warm.run()
