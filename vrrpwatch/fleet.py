@@ -32,6 +32,7 @@ from vrrpcore.verdict import (
     SensorFacts,
     Worst,
 )
+from vrrpexporters.report import words
 from vrrpexporters.report.documents import from_json
 from vrrpwatch import __version__
 from vrrpwatch.narrowing import worst_of
@@ -270,7 +271,8 @@ def ask_prometheus(url: str) -> Judgement:
         for key, finding in sorted(found.items())
     )
     sensors = len({labels.get("instance", "") for labels, _ in rows})
-    notes = (f"{sensors} sensors of this Prometheus",) if rows else ("this Prometheus knows no vrrpwatch series",)
+    said = f"asked {words.plural(sensors, 'sensor')} by way of {base}" if rows else f"{base} has no vrrpwatch series"
+    notes = (said,)
     worst = worst_of(routers, ()) if routers else Worst("unknown")
     now = time.time()
     return Judgement(__version__, base, now, now, worst, routers, (), SensorFacts(notes=notes))

@@ -104,6 +104,9 @@ def unheard_router(
     start, end = judgement.start or 0.0, judgement.end or 0.0
     others = f"{judgement.sensor.frames} other frames" if judgement.sensor.frames else "other traffic"
     expected = f" (expected by {origin})" if origin else ""
+    sentence = f"no advert of VRID {vrid} in {end - start:.1f} s, while {others} arrived{expected}"
+    if end <= start:  # asked, not listened
+        sentence = f"VRID {vrid} is not known to {judgement.source}{expected}"
     episode = Episode(
         id=f"unheard-{segment}-{family}-{vrid}-{start:.0f}",
         cls=LOST.cls,
@@ -117,7 +120,7 @@ def unheard_router(
         seconds=max(end - start, 0.0),
         masters=(),
         blamed=(),
-        evidence=(f"no advert of VRID {vrid} in {max(end - start, 0.0):.1f} s, while {others} arrived{expected}",),
+        evidence=(sentence,),
         remedy="start the VRRP daemon of this router, or check that the sensor listens on its segment",
     )
     return RouterVerdict(segment, FAMILY_NAMES[family], vrid, vips, LOST, LOST, (), (episode,))

@@ -17,10 +17,12 @@ from tests.support import ROOT
 from tests.watch.judgements import SPLIT, STEADY
 from vrrpcore.errors import SourceError
 from vrrpcore.verdict import Judgement
+from vrrpexporters.report.plugin import as_plugin
 from vrrpwatch import __version__, fleet
 from vrrpwatch.cli import app, main
 from vrrpwatch.commands import check
 from vrrpwatch.interfaces import Interface
+from vrrpwatch.narrowing import Wanted, narrow
 
 REPLAYS = ROOT / "tests" / "replays"
 SPLIT_FILE = REPLAYS / "sb_fw_backup_drops_input"
@@ -233,6 +235,9 @@ def test_prometheus_is_asked_for_the_fleets_worst(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(fleet, "_query", lambda base, query: rows.get(query, []))
     found = fleet.ask_prometheus("http://prometheus:9090")
     assert (found.exit_code, found.worst.cls, found.worst.cause) == (2, "split_brain", "peer_deaf")
+    lost = narrow(found, Wanted(vrids=(52,)), hearing=True)
+    assert lost.routers[0].episodes[0].evidence == ("VRID 52 is not known to http://prometheus:9090",)
+    assert as_plugin(lost).startswith("VRRP CRITICAL - vrid 52/ipv4: no master: master_lost | ")
     rows.clear()
     assert fleet.ask_prometheus("http://prometheus:9090").exit_code == 3
 

@@ -71,7 +71,7 @@ def _who(router: RouterVerdict, episode: Episode | None) -> str:
 
 
 def _lasting(episode: Episode | None) -> str:
-    if episode is None:
+    if episode is None or (episode.end is None and episode.seconds <= 0):
         return ""
     over = "" if episode.end is None else f", over since {words.moment(episode.end)} UTC"
     return f" for {words.seconds(episode.seconds)}{over}"
