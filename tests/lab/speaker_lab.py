@@ -56,6 +56,7 @@ VARIANTS = (
     Variant("UNI", 55, "10.9.0.55/24", 0.5, ("version 3",), unicast=True),
     Variant("VMAC", 56, "10.9.0.56/24", 0.5, ("version 3", "use_vmac")),
     Variant("BASE", 59, "10.9.0.59/24", 0.5, ("version 3", "use_vmac", "vmac_xmit_base")),
+    Variant("VMAC6", 60, "fe80::60/64", 0.5, ("version 3", "use_vmac vr6"), family=6),
     Variant("STAY", 57, "10.9.0.57/24", 0.5, ("version 3", "nopreempt")),
 )
 

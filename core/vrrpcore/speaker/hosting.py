@@ -24,9 +24,10 @@ from vrrpcore.links import (
 )
 from vrrpcore.links.requests import reason
 from vrrpcore.links.vmacs import raise_link
-from vrrpcore.settings import Instance, Settings
+from vrrpcore.settings import Instance, Settings, VirtualAddress
 from vrrpcore.speaker.router import VirtualRouter
 
+_LINK = 253  # RT_SCOPE_LINK
 Log = Callable[[str, str], None]  # level, text
 
 
@@ -78,6 +79,15 @@ class Hosting:
             self.interfaces.refresh()
         self.interfaces.by_index[index].parent = base.index
         return index
+
+    def lend_source(self, router: VirtualRouter, source: bytes) -> None:
+        """Give a virtual interface the parent's link-local address, deprecated: without any the kernel refuses to send
+        from it, and the first IPv6 advert of a takeover (and the last, with priority 0) would be lost."""
+        if router.carrier == router.base or router.instance.family != 6:
+            return
+        address = VirtualAddress(source, 64, nodad=True, scope=_LINK, preferred_lifetime_seconds=0)
+        message = render_address(address, router.carrier, add=True)
+        self.perform((message,), (errno.EEXIST,), f"({router.name}) link-local address of the virtual interface")
 
     def unplace(self, router: VirtualRouter) -> None:
         """The router is no more: its interface goes."""

@@ -36,6 +36,7 @@ class HostWatch:
         self.fault(router, "source", "" if source else missing)
         if source and router.set_source(source):
             self._reception.forget()
+            self._hosting.lend_source(router, source)
         if was_down and "interface" not in router.faults:
             self._rejoin(router)
         self.follow_faults(router, now)
