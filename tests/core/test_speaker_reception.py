@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.core.machine_setup import PEER, instance
 from vrrpcore.addresses import VRRP_GROUP4, pack
+from vrrpcore.errors import INVALID_REASONS
 from vrrpcore.frames import ipv4_packet
+from vrrpcore.machine import REFUSALS
 from vrrpcore.packet import PROTOCOL, build
 from vrrpcore.settings import Instance
 from vrrpcore.speaker.reception import Heard, Key, Reception
@@ -153,3 +157,17 @@ def test_garbage_never_raises() -> None:
     octets = packet(instance(2))
     for cut in range(len(octets)):
         bench.receive(octets[:cut])
+
+
+@given(st.binary(max_size=80) | st.tuples(st.integers(0, 39), st.integers(0, 255)))
+def test_no_octets_raise_and_none_of_them_are_taken_for_an_advert(octets: bytes | tuple[int, int]) -> None:
+    """Random packets, and a good one with one octet changed: understood, refused with a known reason, or nobody's."""
+    made = instance(2, auth_type="pass", auth_data=b"secret")
+    good = bytearray(packet(made))
+    if isinstance(octets, tuple):
+        good[octets[0]] = octets[1]
+    for heard in Bench(made).receive(octets if isinstance(octets, bytes) else bytes(good)):
+        assert heard.refusal == "" or heard.refusal in {*REFUSALS, *INVALID_REASONS}
+        if heard.router is not None and not heard.refusal:
+            assert heard.advert is not None
+            assert heard.advert.vrid == made.vrid
