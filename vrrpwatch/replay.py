@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from vrrpcore.judge import Judge
@@ -16,6 +17,8 @@ def replay(source: FileCapture, judge: Judge, progress: Callable[[int, int], Non
     `vrrpcore.judge.panel`.
     """
     quick = Quick(judge)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)  # books live long, and what comes and goes has no cycles
     try:
         for file in source.files:
             for batch in file.batches(lambda one: quick.attach(one.decoder.inner)):
@@ -25,3 +28,4 @@ def replay(source: FileCapture, judge: Judge, progress: Callable[[int, int], Non
                     progress(*source.progress)
     finally:  # Ctrl-C included: what was read can be judged
         quick.settle()
+        gc.set_threshold(*thresholds)

@@ -234,6 +234,8 @@ class PcapDecoder:
                 pos = self.quick(self, buf, pos, end, out)
                 if pos + 16 > end:
                     break
+                if not final and end - pos < _CONTEXT and pos:
+                    return pos, _CONTEXT  # what is left of the block goes with the next one
             if self._lost:
                 pos, found = self._resynchronise(buf, pos, end, final)
                 if not found:

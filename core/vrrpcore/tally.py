@@ -143,7 +143,8 @@ def default_group(family: int) -> bytes:
 
 def superior(a: Claimant, b: Claimant) -> bool:
     """Whether a outranks b; identical (priority, address): each outranks the other (a cloned host)."""
-    return a.rank >= b.rank
+    mine, its = a.advert.priority, b.advert.priority
+    return mine > its or (mine == its and a.source >= b.source)
 
 
 @dataclass(slots=True, eq=False)

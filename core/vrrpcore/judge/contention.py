@@ -91,11 +91,9 @@ class Contention:
 
     def sides(self) -> tuple[Claimant, Claimant]:
         """(x, y): the superior one and the other."""
-        if superior(self.first, self.second) and not superior(self.second, self.first):
-            return self.first, self.second
-        if superior(self.second, self.first) and not superior(self.first, self.second):
-            return self.second, self.first
-        return self.first, self.second
+        if superior(self.first, self.second):
+            return self.first, self.second  # also when both are: first come
+        return self.second, self.first
 
     def other(self, claimant: Claimant) -> Claimant:
         return self.second if claimant is self.first else self.first
