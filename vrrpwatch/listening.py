@@ -84,7 +84,7 @@ def listen(
     begun, wall = time.monotonic(), time.time()
     received = received_frames(capture)
     looked = begun
-    extension = 0.0
+    extension, pause = 0.0, 5 * TICK
     while True:
         ears.hear(capture, TICK)
         now = capture.horizon()
@@ -94,9 +94,10 @@ def listen(
         clock = time.monotonic()
         limit = (min(max(LEAST, ears.slowest), MOST) if seconds is None else seconds) + extension
         over = clock - begun >= limit
-        if over or clock - looked > 5 * TICK:
-            looked = clock
+        if over or clock - looked > pause:
             judgement = state(capture, ears, wall, now)
+            looked = time.monotonic()
+            pause = max(5 * TICK, 10 * (looked - clock))  # thousands of routers: a tenth of the time at most
             if done(judgement):
                 return judgement
             if over:
