@@ -386,3 +386,16 @@ def test_a_list_that_changes_with_each_advert_leaves_nothing_behind() -> None:
 def test_a_wrong_ttl_of_the_outranked_one_does_not_keep_it_from_yielding() -> None:
     a, b = Host(1, 100, ttl=64), Host(2, 150)
     assert Wire().adverts(a, 0, 4.5).adverts(b, 4.6, 12).worst() == ("misconfig", "ttl_not_255")
+
+
+def test_seconds_of_a_running_split_never_fall_when_it_ends() -> None:
+    a, b = pair()
+    wire = Wire().adverts(a, 0, 30).adverts(b, 5.4, 15)
+    seen = 0.0
+    judge = Wire().judge()
+    for time, _, frame in sorted(wire.rows, key=lambda row: (row[0], row[1])):
+        judge.observe(time, SEGMENT, False, frame)
+        seconds = judge.report().routers[0].counters.split_seconds
+        assert seconds >= seen
+        seen = seconds
+    assert seen == pytest.approx(9.0)

@@ -35,7 +35,8 @@ class Record:
     suspected: float | None = None
     confirmed: float | None = None
     end: float | None = None
-    last: float = 0.0  # the newest evidence: its end when the end is not announced
+    last: float = 0.0  # the newest evidence
+    until: float = 0.0  # the overlap certainly lasted so long: what counters may count
     masters: list[str] = field(default_factory=list)
     blamed: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
@@ -139,7 +140,7 @@ class Book:
         """End an episode: its class and cause are final."""
         if record.end is not None:
             return
-        record.end = max(at, record.start)
+        record.end = max(at, record.start, record.until)
         record.last = max(record.last, record.end)
         if record in self.open:
             self.open.remove(record)

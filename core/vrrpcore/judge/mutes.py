@@ -109,6 +109,7 @@ def _strike(docket: Docket, router: Book, mute: Mute, now: float) -> None:
         record.confirmed = now
         record.cls = "split_brain"
     record.last = now
+    record.until = mute.last
     router.seen(record)
     _decide(docket, router, mute, record)
 

@@ -104,7 +104,7 @@ def router_verdict(docket: Docket, book: Book) -> RouterVerdict:
         episodes=tuple(episode(r, now) for r in records),
         live=len(live) + sum(1 for m in book.mutes.values() if m.record is not None),
         mismatches=_mismatches(book),
-        counters=_counters(book, now),
+        counters=_counters(book),
     )
 
 
@@ -164,7 +164,7 @@ def episode(record: Record, now: float) -> Episode:
     )
 
 
-def _counters(book: Book, now: float) -> Counters:
+def _counters(book: Book) -> Counters:
     running = [r for r in book.open if r.counted]
     adverts: dict[str, int] = {}
     for claimant in book.router.claimants.values():
@@ -174,7 +174,7 @@ def _counters(book: Book, now: float) -> Counters:
         transitions=dict(book.transitions),
         invalid=dict(book.invalid),
         split_episodes=book.split_episodes,
-        split_seconds=book.split_seconds + sum(r.seconds(now) for r in running),
+        split_seconds=book.split_seconds + sum(max(0.0, r.until - r.start) for r in running),
         split_last_seen=max([book.split_last_seen, *(r.last for r in running)]),
         episodes_by_cause=dict(book.by_cause),
     )

@@ -190,6 +190,7 @@ def _refresh(book: Book, contention: Contention, now: float) -> None:
     if record is None:
         return
     record.last = now
+    record.until = now if contention.rejecting else min(contention.first.last, contention.second.last)
     book.seen(record)
 
 
@@ -377,7 +378,7 @@ def stop(docket: Docket, book: Book, claimant: Claimant, now: float, why: str) -
     for contention in list(book.contentions.values()):
         if claimant in (contention.first, contention.second) and contention.record is not None:
             contention.record.say(f"{name(claimant)} {why} at {at_text(now)}")
-    claimant.end("lapsed", claimant.last)
+    claimant.end("lapsed", now)
     for contention in list(book.contentions.values()):
         review(docket, book, contention, now)
 

@@ -34,6 +34,7 @@ def judge(
         book.records.append(record)
         router.hush()
     record.last = now
+    record.until = start
     _name(docket, book, router, component, owners, record, proved)
     if proved and record.confirmed is None:
         record.confirmed = now

@@ -76,6 +76,7 @@ def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, ti
     record = contention.record
     if record is not None:
         record.last = time
+        record.until = time if contention.rejecting else other.last
         book.split_last_seen = max(book.split_last_seen, time)
 
 
