@@ -1,11 +1,11 @@
 """The error tree of vrrpwatch.
 
-    VrrpwatchError                 every error that a user may see: one line, an exit code
-    ├── ParseError                 a peer's fault: carries a `reason` from INVALID_REASONS (a metric label)
-    ├── SourceError                a capture file or interface cannot be read
-    │   └── PermissionMissing      a capability is missing; the message holds the line that fixes it
-    ├── ConfigError                a configuration file cannot be used
-    └── UsageError                 arguments that contradict each other or make no sense
+VrrpwatchError                 every error that a user may see: one line, an exit code
+├── ParseError                 a peer's fault: carries a `reason` from INVALID_REASONS (a metric label)
+├── SourceError                a capture file or interface cannot be read
+│   └── PermissionMissing      a capability is missing; the message holds the line that fixes it
+├── ConfigError                a configuration file cannot be used
+└── UsageError                 arguments that contradict each other or make no sense
 """
 
 from __future__ import annotations
