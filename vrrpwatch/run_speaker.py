@@ -69,6 +69,7 @@ def run(options: RunOptions) -> int:
     settings, findings = load(options)
     report_findings(findings)
     if options.test:
+        _report_without_effect(options)
         return config_test_code(findings)
     if any(each.severity is Severity.ERROR for each in findings):
         raise ConfigError(f"{options.config}: not started because of the errors above; nothing was touched")
@@ -89,6 +90,16 @@ def report_findings(findings: list[Finding]) -> None:
         fix = f" ({each.fix})" if each.fix else ""
         sys.stderr.write(f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.message}{fix}\n")
     sys.stderr.flush()
+
+
+def _report_without_effect(options: RunOptions) -> None:
+    """One line for all that keepalived would act on and `run` does not; no mistake, no exit code."""
+    from vrrpwatch.keepalived_conf import effect, read_all
+
+    reading = read_all(options.config, options.config_id)
+    text = effect.grouped(effect.without_effect(reading.tree, reading.settings.files))
+    if text:
+        sys.stderr.write(text + "\n")
 
 
 def _tell_manager(*lines: str) -> None:
@@ -126,6 +137,7 @@ class Supervisor:
         self._child: SpeakerProcess | None = None
         self._chores: ChoresProcess | None = None
         self._tracked: dict[tuple[str, str], int] = {}
+        self._was_ready = False  # this configuration worked here once: what fails later may come back
         self._heard = 0.0  # when the child last reported anything
 
     def run(self) -> int:
@@ -246,7 +258,7 @@ class Supervisor:
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
             self._code = self._code or (0 if code == 0 else 1)
-        elif code == EXIT_CONFIG:
+        elif code == EXIT_CONFIG and not self._was_ready:
             self._code = 2
         else:
             log.error("the speaker ended (%s) and is started again", f"signal {-code}" if code < 0 else f"code {code}")
@@ -281,6 +293,7 @@ class Supervisor:
             elif kind == "lower_priority":
                 self._tell("lower_priority", value)
             elif kind == "ready":
+                self._was_ready = True
                 _tell_manager("READY=1", f"STATUS={len(self._settings.instances)} virtual routers")
             elif kind == "reloaded":
                 _tell_manager("READY=1")

@@ -136,7 +136,8 @@ def _spread(values: Sequence[float]) -> str:
 
 def many(count: int, priority: int, interval: float) -> str:
     """keepalived.conf with `count` routers: VRIDs 1 to 255 in IPv4, then in IPv6."""
-    parts = ["global_defs {\n  router_id bench\n  vrrp_version 3\n  vrrp_rt_priority 1\n  vrrp_rlimit_rttime 5000000\n}\n"]
+    realtime = "  vrrp_rt_priority 1\n  vrrp_rlimit_rttime 5000000\n"
+    parts = ["global_defs {\n  router_id bench\n  vrrp_version 3\n" + realtime + "}\n"]
     for number in range(count):
         family, vrid = (4, number + 1) if number < 255 else (6, number - 254)
         vip = f"10.9.1.{vrid}/32" if family == 4 else f"fe80::1:{vrid:x}/128"
