@@ -8,6 +8,7 @@
     nodes, structure, walking       lines to a tree, and where keepalived would lose its way
     bind*, instance_*, value_lines, routes   tree to values, with keepalived's defaults and corrections
     read, whole                     all of it together; what only the whole file shows
+    effect                          what `vrrpwatch run` does not act on
     cluster, host                   two files of one cluster; what depends on this machine
     show*, writing, explain, fix, report     the model as text, keywords explained, safe fixes, findings printed
 """

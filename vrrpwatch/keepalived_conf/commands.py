@@ -18,6 +18,7 @@ from vrrpwatch.keepalived_conf import explain as explaining
 from vrrpwatch.keepalived_conf import fix as fixing
 from vrrpwatch.keepalived_conf import report
 from vrrpwatch.keepalived_conf.cluster import compare_all
+from vrrpwatch.keepalived_conf.effect import without_effect
 from vrrpwatch.keepalived_conf.findings import Finding, Severity, worst
 from vrrpwatch.keepalived_conf.host import check_host
 from vrrpwatch.keepalived_conf.read import Reading, read_all
@@ -35,6 +36,7 @@ def gather(files: Sequence[str], host: bool = False, config_id: str = "") -> tup
     readings = [read_all(name, config_id) for name in files]
     for reading in readings:
         findings += reading.findings
+        findings += without_effect(reading.tree, reading.settings.files)
         library.sources |= reading.library.sources
         if host:
             findings += check_host(reading.settings)

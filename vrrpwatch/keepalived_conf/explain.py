@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from vrrpwatch.keepalived_conf.effect import why_without_effect
 from vrrpwatch.keepalived_conf.table import Keyword, Level
 from vrrpwatch.keepalived_conf.tables import ROOT
 from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE
@@ -93,8 +94,9 @@ def _one(row: Keyword, paths: list[str]) -> str:
         lines.append(f"    since: keepalived {row.since}")
     if row.deprecated:
         lines.append(f"    deprecated: write {row.deprecated}")
-    if not row.field and not row.is_block:
-        lines.append("    read and kept by vrrpwatch, without effect there")
+    why = why_without_effect("the top level" if paths[0] == "top level" else paths[0].rpartition(" > ")[2], row)
+    if why:
+        lines.append(f"    accepted, but without effect in vrrpwatch run: {why}")
     accepted, _ = row.shape.samples()
     if accepted is not None and not row.is_block:
         lines.append(f"    example: {row.name} {accepted}".rstrip())

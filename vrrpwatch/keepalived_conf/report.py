@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from vrrpwatch.keepalived_conf import effect
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.keepalived_conf.sources import Library
 
@@ -15,12 +16,23 @@ _RESET = "\x1b[0m"
 
 
 def as_text(findings: Sequence[Finding], library: Library, colour: bool = False) -> str:
-    """Findings with their lines, one blank line apart, and a last line that counts them."""
-    blocks = [_one(finding, library, colour) for finding in findings]
-    count = Counter(finding.severity for finding in findings)
+    """Findings with their lines, one blank line apart, and a last line that counts them.
+
+    What has no effect in `vrrpwatch run` is no mistake: one paragraph for all of it, and not counted.
+    """
+    told = [finding for finding in findings if finding.code != effect.CODE]
+    blocks = [_one(finding, library, colour) for finding in told]
+    count = Counter(finding.severity for finding in told)
+    without = effect.grouped(finding for finding in findings if finding.code == effect.CODE)
+    if without:
+        blocks.append(_clean_lines(without))
     parts = [f"{count[each]} {each}{'s' if count[each] != 1 else ''}" for each in Severity if count[each]]
     blocks.append(", ".join(parts) if parts else "no findings")
     return "\n\n".join(blocks) + "\n"
+
+
+def _clean_lines(text: str) -> str:
+    return "\n".join(map(_clean, text.split("\n")))
 
 
 def _one(finding: Finding, library: Library, colour: bool) -> str:
