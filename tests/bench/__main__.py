@@ -19,6 +19,7 @@ REGISTRY: dict[str, tuple[str, str, str]] = {
     "live": ("Live capture", "tests.bench.live", "live"),
     "idle": ("Unrelated traffic", "tests.bench.live", "idle"),
     "scrape": ("Scrape", "tests.bench.sections", "scrape"),
+    "config": ("keepalived.conf of 10,000 lines", "tests.bench.configuration", "section"),
     "speaker": ("The speaker", "tests.bench.speaker", "section"),
 }
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.bench import configuration
 from tests.watch.keepalived_conf.mistakes import MISTAKES, Mistake
 from tests.watch.keepalived_conf.samples import sheets
 from vrrpcore.settings import Settings
@@ -129,6 +130,14 @@ def test_cost_grows_linearly(tmp_path: Path) -> None:
         _read(tmp_path / "many.conf", _many(count))
         times.append(time.process_time() - started)
     assert times[1] < 12 * max(times[0], 0.01)  # 4 times the lines; quadratic would be 16 times
+
+
+def test_the_benchmarks_file_has_10000_lines_without_a_mistake(tmp_path: Path) -> None:
+    text = configuration.text()
+    assert text.count("\n") == 10_000
+    model, findings = _read(tmp_path / "bench.conf", text.encode())
+    assert len(model.instances) == configuration.INSTANCES
+    assert not findings
 
 
 @pytest.mark.parametrize(
