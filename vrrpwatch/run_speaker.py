@@ -24,7 +24,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,8 +37,17 @@ from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_code
-from vrrpwatch.run_speaker_checks import has_chores, lock_host, missing_interfaces, not_supported, tracked_names
+from vrrpwatch.run_speaker_checks import (
+    has_chores,
+    lock_host,
+    missing_interfaces,
+    not_supported,
+    report_findings,
+    report_without_effect,
+    tracked_names,
+)
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
+from vrrpwatch.run_speaker_watcher import Watcher, WatcherOptions
 
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -60,6 +68,7 @@ class RunOptions:
     state_path: str = state.DEFAULT_PATH  # "" = publish nothing
     pid_file: str = ""
     realtime: bool = True
+    watch: WatcherOptions | None = None  # None = no sensor and exporter beside the speaker
 
 
 def run(options: RunOptions) -> int:
@@ -69,7 +78,7 @@ def run(options: RunOptions) -> int:
     settings, findings = load(options)
     report_findings(findings)
     if options.test:
-        _report_without_effect(options)
+        report_without_effect(options.config, options.config_id)
         return config_test_code(findings)
     if any(each.severity is Severity.ERROR for each in findings):
         raise ConfigError(f"{options.config}: not started because of the errors above; nothing was touched")
@@ -82,24 +91,6 @@ def load(options: RunOptions) -> tuple[Settings, list[Finding]]:
     """Read the configuration and meet it with this host: (settings, findings)."""
     settings, findings = read(options.config, options.config_id)
     return settings, findings + missing_interfaces(settings)
-
-
-def report_findings(findings: list[Finding]) -> None:
-    """Every finding on stderr, one line each."""
-    for each in findings:
-        fix = f" ({each.fix})" if each.fix else ""
-        sys.stderr.write(f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.message}{fix}\n")
-    sys.stderr.flush()
-
-
-def _report_without_effect(options: RunOptions) -> None:
-    """One line for all that keepalived would act on and `run` does not; no mistake, no exit code."""
-    from vrrpwatch.keepalived_conf import effect, read_all
-
-    reading = read_all(options.config, options.config_id)
-    text = effect.grouped(effect.without_effect(reading.tree, reading.settings.files))
-    if text:
-        sys.stderr.write(text + "\n")
 
 
 def _tell_manager(*lines: str) -> None:
@@ -136,6 +127,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._child: SpeakerProcess | None = None
         self._chores: ChoresProcess | None = None
+        self._watcher = Watcher(options.watch)
         self._tracked: dict[tuple[str, str], int] = {}
         self._was_ready = False  # this configuration worked here once: what fails later may come back
         self._heard = 0.0  # when the child last reported anything
@@ -156,6 +148,7 @@ class Supervisor:
                 self._turn()
         finally:
             self._end_chores()
+            self._watcher.end()
             self._script(
                 self._settings.global_defs.shutdown_script, self._settings.global_defs.shutdown_script_timeout_seconds
             )
@@ -232,6 +225,7 @@ class Supervisor:
         for key, _ in self._selector.select(min(wait, 1.0)):
             key.data()
         self._look_after_child()
+        self._watcher.look()
         now = time.monotonic()
         if now - self._published >= (0.05 if self._dirty else 1.0):
             self._publish(now)
@@ -294,6 +288,7 @@ class Supervisor:
                 self._tell("lower_priority", value)
             elif kind == "ready":
                 self._was_ready = True
+                self._watcher.begin(self._settings)
                 _tell_manager("READY=1", f"STATUS={len(self._settings.instances)} virtual routers")
             elif kind == "reloaded":
                 _tell_manager("READY=1")
@@ -365,6 +360,7 @@ class Supervisor:
         self._launch_chores()
         if self._child is not None:
             self._child.reload(settings)
+        self._watcher.configure(settings)
 
     # -- what is published --
 

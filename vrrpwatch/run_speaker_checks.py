@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import IO, Final
@@ -40,6 +41,24 @@ def lock_host(file: str) -> IO[str] | None:
             time.sleep(0.05)
         else:
             return lock
+
+
+def report_findings(findings: list[Finding]) -> None:
+    """Every finding on stderr, one line each."""
+    for each in findings:
+        fix = f" ({each.fix})" if each.fix else ""
+        sys.stderr.write(f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.message}{fix}\n")
+    sys.stderr.flush()
+
+
+def report_without_effect(file: str, config_id: str) -> None:
+    """One line for all that keepalived would act on and `run` does not; no mistake, no exit code."""
+    from vrrpwatch.keepalived_conf import effect, read_all
+
+    reading = read_all(file, config_id)
+    text = effect.grouped(effect.without_effect(reading.tree, reading.settings.files))
+    if text:
+        sys.stderr.write(text + "\n")
 
 
 def missing_interfaces(settings: Settings) -> list[Finding]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vrrpwatch.cli.shared import Interfaces, leave
+
+if TYPE_CHECKING:
+    from vrrpwatch.run_speaker_watcher import WatcherOptions
 
 
 def watch(
@@ -81,18 +84,38 @@ def run(
     realtime: Annotated[
         bool, typer.Option("--realtime/--no-realtime", help="Real-time scheduling, where it is permitted.")
     ] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Sensor and exporter beside it, in a process of their own.")
+    ] = False,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDR:PORT", help="With --watch: serve /metrics here [default: :10112].")
+    ] = "",
+    watch_config: Annotated[
+        str, typer.Option("--watch-config", metavar="FILE", help="With --watch: its vrrpwatch.toml.")
+    ] = "",
 ) -> None:
     """The active speaker: takes part in the election as keepalived.conf says, beside keepalived and FRR.
 
     \b
       sudo vrrpwatch run -f /etc/keepalived/keepalived.conf
       vrrpwatch run -t -f keepalived.conf
-      sudo vrrpwatch run -f pair.conf --pid-file /run/vrrpwatch.pid
+      sudo vrrpwatch run -f pair.conf --watch --listen 127.0.0.1:10112
 
     Needs CAP_NET_RAW and CAP_NET_ADMIN. SIGHUP reloads and keeps state, SIGTERM releases addresses with priority 0.
     """
     from vrrpwatch.run_speaker import RunOptions
     from vrrpwatch.run_speaker import run as run_speaker
 
-    given = RunOptions(file, test, config_id, state, pid_file, realtime)
+    given = RunOptions(file, test, config_id, state, pid_file, realtime, _watcher(watch, listen, watch_config, state))
     leave(run_speaker(given))
+
+
+def _watcher(wanted: bool, listen: str, config: str, state: str) -> WatcherOptions | None:
+    """What `--watch` asks for, checked before anything is touched."""
+    from vrrpwatch.run_speaker_watcher import WatcherOptions, checked
+
+    if not wanted:
+        if listen or config:
+            raise typer.BadParameter(f"{'--listen' if listen else '--watch-config'} is for --watch")
+        return None
+    return checked(WatcherOptions(listen, config, state))
