@@ -49,7 +49,7 @@ def test_check_names_the_cause(answers: dict[str, Answer], name: str) -> None:
 def test_an_address_left_behind_by_kill_9_is_found_by_check_and_by_doctor() -> None:
     with Lab("vw-residue") as lab:
         pair = Pair(lab, "k", 20)
-        check = Running(pair.observer, "check", "-o", "json", "--for", "16")
+        check = Running(pair.observer, "check", "-o", "json", "--for", "24")
         check.wait_listening(pair.observer)
         pair.start()
         pair.first.wait_state("MASTER")

@@ -330,8 +330,8 @@ def test_the_dumps_have_keepalived_s_keys(a: Host, start: RunAll, tmp_path: Path
         settled(a, lambda: all((folder / f"keepalived.{end}").exists() for end in ("json", "stats")), "the dumps")
         time.sleep(0.2)
         row = json.loads((folder / "keepalived.json").read_text())[0]
-        words = [line.split(":")[0].strip() for line in (folder / "keepalived.stats").read_text().splitlines()]
-        return set(row["data"]), set(row["stats"]), words
+        lines = (folder / "keepalived.stats").read_text().splitlines()
+        return set(row["data"]), set(row["stats"]), [line.split(":")[0].strip() for line in lines if line.strip()]
 
     peer = Keepalived(a, conf())
     peer.wait_state("MASTER")
