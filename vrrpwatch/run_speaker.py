@@ -36,14 +36,14 @@ from vrrpcore.speaker.chores import ChoresProcess
 from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
-from vrrpwatch.keepalived_conf.findings import Finding, Severity, config_test_code
+from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.run_speaker_checks import (
+    config_test,
     has_chores,
     lock_host,
     missing_interfaces,
     not_supported,
     report_findings,
-    report_without_effect,
     tracked_names,
 )
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
@@ -75,11 +75,10 @@ def run(options: RunOptions) -> int:
     """Run until told to stop; the exit code."""
     if log.getEffectiveLevel() == logging.WARNING:  # neither -v nor -q: a daemon tells of its changes of state
         log.setLevel(logging.INFO)
+    if options.test:
+        return config_test(options.config, options.config_id)
     settings, findings = load(options)
     report_findings(findings)
-    if options.test:
-        report_without_effect(options.config, options.config_id)
-        return config_test_code(findings)
     if any(each.severity is Severity.ERROR for each in findings):
         raise ConfigError(f"{options.config}: not started because of the errors above; nothing was touched")
     if not settings.instances:

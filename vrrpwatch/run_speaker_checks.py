@@ -51,14 +51,18 @@ def report_findings(findings: list[Finding]) -> None:
     sys.stderr.flush()
 
 
-def report_without_effect(file: str, config_id: str) -> None:
-    """One line for all that keepalived would act on and `run` does not; no mistake, no exit code."""
-    from vrrpwatch.keepalived_conf import effect, read_all
+def config_test(file: str, config_id: str) -> int:
+    """What `run -t` prints and returns: keepalived's exit code on this host; what has no effect here is no mistake."""
+    from vrrpwatch.keepalived_conf import config_test_code, effect, read_all
+    from vrrpwatch.keepalived_conf.host import on_this_host
 
     reading = read_all(file, config_id)
+    findings = on_this_host(reading)
+    report_findings(findings)
     text = effect.grouped(effect.without_effect(reading.tree, reading.settings.files))
     if text:
         sys.stderr.write(text + "\n")
+    return config_test_code(findings)
 
 
 def missing_interfaces(settings: Settings) -> list[Finding]:

@@ -7,6 +7,7 @@
     tables/                         what keepalived knows in which block, as data
     nodes, structure, walking       lines to a tree, and where keepalived would lose its way
     bind*, instance_*, value_lines, routes   tree to values, with keepalived's defaults and corrections
+    scripts                         the programs that are run
     read, whole                     all of it together; what only the whole file shows
     effect                          what `vrrpwatch run` does not act on
     cluster, host                   two files of one cluster; what depends on this machine

@@ -215,9 +215,8 @@ def _judge_global(binder: Binder, block: Block) -> None:
                 "write ff02::12",
                 exit_code=5,
             )
-    for name, row in (("script_user", "script_user"),):
-        if block.has(name):
-            user_exists(binder, block.counts[row], block.get(name)[0])
+    if block.has("script_user"):
+        user_exists(binder, block.counts["script_user"], *block.get("script_user")[:2])
 
 
 def _is_address(text: str) -> bool:
@@ -228,7 +227,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def user_exists(binder: Binder, entry: Entry, user: str) -> None:
+def user_exists(binder: Binder, entry: Entry, user: str, group: str = "") -> None:
     """A user other than root must exist on the host: a note, since the file alone cannot tell."""
     if user not in ("root", "nobody", ""):
         binder.note(
@@ -237,6 +236,9 @@ def user_exists(binder: Binder, entry: Entry, user: str) -> None:
             f"user {user} must exist, else keepalived drops what runs as it",
             f"useradd -r {user}",
         )
+    elif group not in ("", "root", "nobody", "nogroup"):
+        message = f"group {group} must exist, else keepalived drops what runs as it"
+        binder.note(entry.line, "needs-user", message, f"groupadd -r {group}")
 
 
 # -- scripts, files, processes ---------------------------------------------------------------------------------------

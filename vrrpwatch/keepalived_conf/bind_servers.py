@@ -395,7 +395,7 @@ class ServerBinder:
         lost_arguments(self._binder, entry)
         user, group = block.get("user", ("", ""))
         if block.has("user"):
-            user_exists(self._binder, block.counts["user"], user)
+            user_exists(self._binder, block.counts["user"], user, group)
         return Command(entry.value.words, user, group, origin(entry.line))
 
 

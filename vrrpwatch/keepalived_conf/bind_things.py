@@ -51,7 +51,7 @@ def script(binder: Binder, node: Node) -> TrackScript | None:
         )
     user, group = block.get("user", ("", ""))
     if block.has("user"):
-        user_exists(binder, block.counts["user"], user)
+        user_exists(binder, block.counts["user"], user, group)
     weight: Weight = block.get("weight", Weight(0))
     return TrackScript(
         name,

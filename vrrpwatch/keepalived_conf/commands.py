@@ -20,7 +20,7 @@ from vrrpwatch.keepalived_conf import report
 from vrrpwatch.keepalived_conf.cluster import compare_all
 from vrrpwatch.keepalived_conf.effect import without_effect
 from vrrpwatch.keepalived_conf.findings import Finding, Severity, worst
-from vrrpwatch.keepalived_conf.host import check_host
+from vrrpwatch.keepalived_conf.host import on_this_host
 from vrrpwatch.keepalived_conf.read import Reading, read_all
 from vrrpwatch.keepalived_conf.show import show as shown
 from vrrpwatch.keepalived_conf.sources import Library
@@ -35,11 +35,9 @@ def gather(files: Sequence[str], host: bool = False, config_id: str = "") -> tup
     findings: list[Finding] = []
     readings = [read_all(name, config_id) for name in files]
     for reading in readings:
-        findings += reading.findings
+        findings += on_this_host(reading) if host else reading.findings
         findings += without_effect(reading.tree, reading.settings.files)
         library.sources |= reading.library.sources
-        if host:
-            findings += check_host(reading.settings)
     if len(readings) > 1:
         findings += compare_all([reading.settings for reading in readings])
     order = {name: index for index, name in enumerate(library.sources)}

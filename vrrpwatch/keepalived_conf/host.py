@@ -5,15 +5,22 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from vrrpcore.settings import Command, Instance, Origin, Settings, SyncGroup
+from vrrpcore.settings import Command, Origin, Settings
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
+from vrrpwatch.keepalived_conf.read import Reading
+from vrrpwatch.keepalived_conf.scripts import by_the_shell, commands, located, security_code
 
 _INTERFACES = Path("/sys/class/net")
+
+
+def on_this_host(reading: Reading) -> list[Finding]:
+    """All findings of a reading as keepalived would have them on this machine, and what the machine lacks."""
+    judged = security_code(reading.settings, reading.findings, reading.misread)
+    return judged + check_host(reading.settings)
 
 
 def check_host(settings: Settings, interfaces: Path = _INTERFACES) -> list[Finding]:
@@ -85,35 +92,14 @@ class _Host:
 
     # -- users and scripts ---------------------------------------------------------------------------------------
 
-    def _commands(self) -> Iterator[tuple[Command, str]]:
-        for script in self._settings.scripts:
-            yield script.command, f"vrrp_script {script.name}"
-        holders: tuple[Instance | SyncGroup, ...] = (*self._settings.instances, *self._settings.sync_groups)
-        for holder in holders:
-            note = holder.notify
-            for each in (
-                note.master,
-                note.backup,
-                note.fault,
-                note.stop,
-                note.deleted,
-                note.master_rx_lower_pri,
-                note.any,
-            ):
-                if each is not None:
-                    yield each, holder.name
-        for server in self._settings.virtual_servers:
-            for real in server.real_servers:
-                for check in real.checkers:
-                    if check.command is not None:
-                        yield check.command, check.kind
-
     def users(self) -> None:
         """Users and groups that scripts run as."""
         defs = self._settings.global_defs
         where = defs.origins.get("script_user", defs.origin)
         names = [(defs.script_user, defs.script_group, where)]
-        names += [(command.user, command.group, command.origin) for command, _ in self._commands()]
+        if defs.script_security and not defs.script_user:
+            names += [("keepalived_script", "", one.origin) for one, _ in commands(self._settings) if not one.user]
+        names += [(command.user, command.group, command.origin) for command, _ in commands(self._settings)]
         for user, group, place in names:
             if user and not _known(pwd.getpwnam, user):
                 self._tell(
@@ -134,10 +120,11 @@ class _Host:
 
     def scripts(self) -> None:
         """Programs must be there and executable; what runs as root must not be writable by others."""
-        for command, owner in self._commands():
-            program = command.words[0]
-            path = program if program.startswith("/") else shutil.which(program)
-            if path is None or not os.path.exists(path):
+        for command, owner in commands(self._settings):
+            if by_the_shell(command):
+                continue
+            program, path = command.words[0], located(command)
+            if not path:
                 self._tell(
                     command.origin,
                     Severity.ERROR,

@@ -38,6 +38,7 @@ class Reading:
     findings: list[Finding]
     library: Library
     tree: Node
+    misread: frozenset[tuple[str, int]] = frozenset()  # (file, line) that keepalived takes for something else
 
 
 def read(
@@ -59,11 +60,12 @@ def read_all(path: str, config_id: str = "", environment: Mapping[str, str] | No
     logical = list(reader.lines()) if reader.open(path) else []
     builder = TreeBuilder(prepare(logical, collector), ROOT, collector)
     tree = builder.build()
-    settings = _Model(tree, collector).settings(tuple(library.sources) or (path,))
+    misread = frozenset(builder.misread)
+    settings = _Model(tree, collector, misread).settings(tuple(library.sources) or (path,))
     judge_whole(settings, tree, collector)
     _templates(logical, collector)
     _last_lines(library, collector)
-    return Reading(settings, collector.sorted(settings.files), library, tree)
+    return Reading(settings, collector.sorted(settings.files), library, tree, misread)
 
 
 def _templates(lines: Iterable[LogicalLine], collector: Collector) -> None:
@@ -94,8 +96,8 @@ def _last_lines(library: Library, collector: Collector) -> None:
 class _Model:
     """Binds the tree in the order in which parts need each other."""
 
-    def __init__(self, tree: Node, collector: Collector) -> None:
-        self._tree = tree
+    def __init__(self, tree: Node, collector: Collector, misread: frozenset[tuple[str, int]]) -> None:
+        self._tree, self._misread = tree, misread
         self._binder = Binder(collector)
         self._root: Block = self._binder.read(tree)
         self._names: dict[tuple[str, str], Node] = {}
@@ -135,10 +137,10 @@ class _Model:
         sessions = self._all(bind_things.bfd, unique("bfd_instance"))
         kinds = (
             TrackKind("track_interface", "interface", None, 254, True),
-            _kind("track_script", "vrrp_script", scripts, 254, True),
-            _kind("track_file", "track_file", tracked, 254),
-            _kind("track_process", "vrrp_track_process", processes, 254),
-            _kind("track_bfd", "bfd_instance", sessions, 253),
+            self._kind("track_script", "vrrp_script", scripts, 254, True),
+            self._kind("track_file", "track_file", tracked, 254),
+            self._kind("track_process", "vrrp_track_process", processes, 254),
+            self._kind("track_bfd", "bfd_instance", sessions, 253),
         )
         taken: dict[str, Origin] = {}
         garp = self._all(lambda binder, node: bind_things.garp_group(binder, node, taken), self._blocks("garp_group"))
@@ -165,6 +167,14 @@ class _Model:
             **self._static(),
             unused=tuple(self._binder.unused),
         )
+
+    def _kind(self, block: str, what: str, things: Iterable[_Weighted], limit: int, clamp: bool = False) -> TrackKind:
+        known, lost = {}, set()
+        for each in things:
+            known[each.name] = (each.weight, each.reverse, each.origin.line)
+            if (each.origin.file, each.origin.line) in self._misread:
+                lost.add(each.name)
+        return TrackKind(block, what, known, limit, clamp, frozenset(lost))
 
     def _balancing(self, defs: GlobalDefs) -> dict[str, Any]:
         """Virtual servers and what belongs to them."""
@@ -227,11 +237,6 @@ class _Weighted(Protocol):
     def reverse(self) -> bool: ...
     @property
     def origin(self) -> Origin: ...
-
-
-def _kind(block: str, what: str, things: Iterable[_Weighted], limit: int, clamp: bool = False) -> TrackKind:
-    known = {each.name: (each.weight, each.reverse, each.origin.line) for each in things}
-    return TrackKind(block, what, known, limit, clamp)
 
 
 __all__ = ["Reading", "origin", "read", "read_all"]

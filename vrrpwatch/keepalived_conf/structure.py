@@ -46,6 +46,7 @@ class TreeBuilder:
         self.contexts: list[Context] = [(-1, "block")] * len(lines)
         self._advices: dict[tuple[str, str, str], tuple[str, str]] = {}
         self.told: list[tuple[int, Finding]] = []  # structural findings with the line's index
+        self.misread: set[tuple[str, int]] = set()  # (file, line) that keepalived reads in another block than meant
         braces = [line.at.text for line in lines if line.at.text in ("{", "}")]
         self._unclosed = braces.count("{") > braces.count("}")
 
@@ -359,6 +360,11 @@ class TreeBuilder:
         """Let findings cover every line that keepalived reads in another place than meant, or complains of."""
         contexts, complaints = walk(self._lines, self._root_level)
         complaints |= walk_skipping(self._lines, self._root_level)
+        self.misread = {
+            (line.at.file, line.at.line)
+            for line, meant, taken in zip(self._lines, self.contexts, contexts, strict=True)
+            if meant != taken
+        }
         self.told.sort(key=lambda each: each[0])
         indexes = [index for index, _ in self.told]
         at, count = 0, len(self._lines)

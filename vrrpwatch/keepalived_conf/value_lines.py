@@ -314,6 +314,7 @@ class TrackKind:
     known: dict[str, tuple[int, bool, int]] | None  # name -> (weight, reverse, line); None = any name (interfaces)
     limit: int = 254
     clamp: bool = False  # 254 is taken as 253
+    lost: frozenset[str] = frozenset()  # names whose definition keepalived misreads
 
 
 def tracks(binder: Binder, nodes: Iterator[Node], kind: TrackKind) -> tuple[Track, ...]:
@@ -354,7 +355,16 @@ def _track(binder: Binder, line: Line, kind: TrackKind) -> Track | None:
         return None
     else:
         weight, reverse, defined = kind.known[name.text]
-        if line.at.line < defined:
+        if name.text in kind.lost:
+            binder.error(
+                line,
+                "not-defined",
+                f"keepalived does not find {kind.what} {name.text}, whose definition it misreads (see line {defined}),"
+                " and ignores the line",
+                "correct the braces there",
+                word=name,
+            )
+        elif line.at.line < defined:
             binder.error(
                 line,
                 "defined-later",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from vrrpcore.addresses import text
-from vrrpcore.settings import Command, Instance, Origin, Route, Rule, Settings, SyncGroup, VirtualAddress
+from vrrpcore.settings import Instance, Origin, Route, Rule, Settings, VirtualAddress
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
 from vrrpwatch.keepalived_conf.nodes import Node
+from vrrpwatch.keepalived_conf.scripts import SECURITY, commands
 
 
 def judge_whole(settings: Settings, tree: Node, collector: Collector) -> None:
@@ -21,11 +20,14 @@ def judge_whole(settings: Settings, tree: Node, collector: Collector) -> None:
     judge.script_security()
     judge.bindings()
     judge.default_user()
+    judge.own_users()
+    judge.tracked_without_user()
 
 
 class _Whole:
     def __init__(self, settings: Settings, tree: Node, collector: Collector) -> None:
         self._settings, self._tree, self._collector = settings, tree, collector
+        self._needing: dict[str, str] = {}  # vrrp_script -> the user that it cannot do without
         self._ends = {child.line.at.line: child.end_line for child in tree.children}
 
     def _tell(self, where: Origin, severity: Severity, code: str, message: str, fix: str, exit_code: int = 5) -> None:
@@ -174,37 +176,20 @@ class _Whole:
                     0,
                 )
 
-    def _commands(self) -> Iterator[Command]:
-        defs = self._settings.global_defs
-        for script in self._settings.scripts:
-            yield script.command
-        holders: tuple[Instance | SyncGroup, ...] = (*self._settings.instances, *self._settings.sync_groups)
-        for holder in holders:
-            note = holder.notify
-            yield from filter(
-                None,
-                (note.master, note.backup, note.fault, note.stop, note.deleted, note.master_rx_lower_pri, note.any),
-            )
-        for server in self._settings.virtual_servers:
-            yield from filter(None, (server.quorum_up, server.quorum_down))
-            for real in server.real_servers:
-                yield from filter(None, (real.notify_up, real.notify_down))
-                yield from (each.command for each in real.checkers if each.command is not None)
-        yield from filter(None, (defs.startup_script, defs.shutdown_script))
-
     def script_security(self) -> None:
-        """Scripts without enable_script_security: keepalived's test fails with code 6."""
-        commands = list(self._commands())
-        if not commands or self._settings.global_defs.script_security:
+        """Scripts without enable_script_security: keepalived complains where they exist (`scripts.on_this_host`)."""
+        if self._settings.global_defs.script_security:
             return
-        first = min((each.origin for each in commands if each.origin.line), default=Origin("", 1))
+        places = [each.origin for each, _ in commands(self._settings) if each.origin.line]
+        if not places:
+            return
         self._tell(
-            first,
+            min(places),
             Severity.WARNING,
-            "script-security",
+            SECURITY,
             "scripts run without enable_script_security: one that others can write runs as root",
             "add script_user USER and enable_script_security to global_defs",
-            6,
+            0,
         )
 
     def bindings(self) -> None:
@@ -261,10 +246,32 @@ class _Whole:
             pending.extend(node.children)
             if node.keyword is None or not self._runs_as_default(node):
                 continue
+            if node.line.head == "vrrp_script" and node.parameters:
+                self._needing[node.parameters[0].text] = user
             at = node.line.at
             message = f"{why} must exist, else keepalived drops this script"
             end = max(at.line, node.end_line)
             self._collector.add(Finding(at.file, at.line, at.column, end, Severity.NOTE, "needs-user", message, fix))
+
+    def own_users(self) -> None:
+        """Scripts with a user of their own: keepalived drops them, and what tracks them, without that user."""
+        for script in self._settings.scripts:
+            user, group = script.command.user, script.command.group
+            if user not in ("", "root", "nobody") or group not in ("", "root", "nobody", "nogroup"):
+                self._needing[script.name] = " ".join(filter(None, (user, group)))
+
+    def tracked_without_user(self) -> None:
+        """Lines of track_script whose script keepalived may have dropped: it says so there, too."""
+        for node in self._tree.children:
+            for inner in node.children:
+                if inner.line.head != "track_script":
+                    continue
+                for line in inner.values:
+                    user = self._needing.get(line.head)
+                    if user:
+                        message = f"keepalived finds {line.head} only if its user exists ({user})"
+                        where = Origin(line.at.file, line.at.line, line.at.column)
+                        self._tell(where, Severity.NOTE, "needs-user", message, "", 0)
 
     @staticmethod
     def _runs_as_default(node: Node) -> bool:

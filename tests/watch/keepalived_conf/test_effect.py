@@ -133,7 +133,7 @@ def test_the_text_groups_them_in_one_paragraph(tmp_path: Path, capsys: pytest.Ca
 
 def test_run_t_lists_them_and_says_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keepalived.conf"
-    path.write_text(FILE.replace("eth0", "lo"))
+    path.write_text(FILE.replace("enable_snmp_vrrp", "dynamic_interfaces"))
     code = run_speaker.run(run_speaker.RunOptions(config=str(path), test=True))
     assert code == 0
     assert f"virtual_server (lines 28-36) [{CODE}]" in capsys.readouterr().err
