@@ -27,6 +27,7 @@ class Context:
     track_kinds: tuple[TrackKind, ...]
     garp_groups: tuple[GarpGroup, ...]
     group_of: dict[str, tuple[str, bool, bool | None]]  # instance -> (group, keeps weights, notify_priority_changes)
+    vmac_names: set[str] = field(default_factory=set)  # virtual interfaces of the instances before
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
+
 from vrrpcore.settings import (
     Vmac,
 )
@@ -146,7 +148,7 @@ class Wire(InstancePart):
         block, found = draft.block, draft.found
         if block.has("ipvlan"):
             line = block.get("ipvlan")
-            found["vmac"] = Vmac(line.name or self._vmac_name(draft), None, False, True, line.address, line.mode)
+            found["vmac"] = Vmac(self._vmac_name(draft, line.name), None, False, True, line.address, line.mode)
             if draft.family == 4 and line.address is None:
                 self._at(
                     draft,
@@ -182,7 +184,7 @@ class Wire(InstancePart):
                     "remove it",
                 )
                 xmit = False
-            found["vmac"] = Vmac(line.name or self._vmac_name(draft), mac, xmit)
+            found["vmac"] = Vmac(self._vmac_name(draft, line.name), mac, xmit)
         if block.has("vmac_xmit_base") and not block.has("vmac"):
             self._at(
                 draft,
@@ -197,5 +199,12 @@ class Wire(InstancePart):
             )
         found["promote_secondaries"] = block.has("promote_secondaries") and found.get("vmac") is None
 
-    def _vmac_name(self, draft: Draft) -> str:
-        return f"{self._globals.vmac_prefix}{'6' if draft.family == 6 else ''}.{draft.block.get('vrid', 0)}"
+    def _vmac_name(self, draft: Draft, given: str) -> str:
+        """The name given, or keepalived's: prefix.VRID; where an instance before has it, prefix6 (IPv6), prefix1 …"""
+        taken, vrid = self._context.vmac_names, draft.block.get("vrid", 0)
+        numbers = chain([""], [6] if draft.family == 6 else [], (number for number in count(1) if number != 6))
+        name = given or next(
+            each for each in (f"{self._globals.vmac_prefix}{number}.{vrid}" for number in numbers) if each not in taken
+        )
+        taken.add(name)
+        return name

@@ -41,7 +41,7 @@ class GarpSchedule:
 class Vmac:
     """use_vmac / use_ipvlan: the virtual router's own interface."""
 
-    name: str  # keepalived's default: vrrp.VRID (vrrp6.VRID for IPv6 where both exist)
+    name: str  # keepalived's default: vrrp.VRID; where that is taken vrrp6.VRID (IPv6), vrrp1.VRID
     mac: bytes | None = None  # None = 00-00-5E-00-{01,02}-VRID
     xmit_base: bool = False  # adverts leave and enter through the parent interface
     ipvlan: bool = False
