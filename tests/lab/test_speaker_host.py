@@ -274,14 +274,35 @@ def test_no_accept_lets_nothing_but_resolution_reach_the_address(a: Host, b: Hos
 
 
 def test_a_virtual_mac_answers_alone_and_the_kernel_is_left_as_it_was(a: Host, b: Host, start: RunAll) -> None:
-    before = a.sysctl("net/ipv4/conf/eth0/arp_ignore")
+    settings = [f"net/ipv4/conf/eth0/{key}" for key in ("arp_ignore", "arp_filter", "arp_announce")]
+    before = [a.sysctl(each) for each in settings]
     ours = start(conf("use_vmac"))
-    b.run("ip", "neigh", "flush", "all", check=False)
+    for host in (a, b):  # nor does a's own question for b bring its physical MAC and the virtual address together
+        host.run("ip", "neigh", "flush", "all", check=False)
     assert reaches(b, VIP)
     assert "00:00:5e:00:01:33" in b.run("ip", "neigh", "show", VIP).stdout
     ours.stop()
-    assert a.sysctl("net/ipv4/conf/eth0/arp_ignore") == before
+    assert [a.sysctl(each) for each in settings] == before
     assert "vrrp.51" not in a.run("ip", "link").stdout
+
+
+@pytest.mark.needs("keepalived", "iproute2")
+def test_virtual_interfaces_bear_keepalived_s_names(a: Host, start: RunAll) -> None:
+    def links() -> list[str]:
+        rows = [line.split(":")[1].split("@")[0].strip() for line in a.run("ip", "-o", "link").stdout.splitlines()]
+        return sorted(row for row in rows if "vrrp" in row)
+
+    both = conf("use_vmac", vips=("fe80::51/64",)) + conf("use_vmac", name="VI_2").split("}\n", 1)[1]
+    found = []
+    for text in (both, conf("use_vmac", vips=("fe80::51/64",))):
+        peer = Keepalived(a, text)
+        peer.program.wait_for("Entering MASTER STATE")
+        theirs = links()
+        peer.stop()
+        ours = start(text)
+        found.append((theirs, links()))
+        ours.stop()
+    assert found == [(["vrrp.51", "vrrp1.51"], ["vrrp.51", "vrrp1.51"]), (["vrrp.51"], ["vrrp.51"])]
 
 
 def test_two_capabilities_are_enough_and_what_is_missing_is_said(a: Host) -> None:

@@ -68,6 +68,8 @@ class Hosting:
         if not vmac.ipvlan:  # only the virtual interface answers for the virtual address (RFC 9568 §8.1.2)
             for key in ("arp_ignore", "arp_filter"):
                 self._sysctls.set(f"ipv4/conf/{base.name}/{key}", "1")
+            # Or the parent asks for neighbours in the name of the virtual address, and they learn its own MAC for it.
+            self._sysctls.set(f"ipv4/conf/{base.name}/arp_announce", "2")
         if instance.family == 4:
             self._sysctls.set(f"ipv6/conf/{vmac.name}/disable_ipv6", "1")
         else:
