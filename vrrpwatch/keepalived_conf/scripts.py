@@ -42,21 +42,19 @@ def located(command: Command) -> str:
     return path if path and os.path.exists(path) else ""
 
 
-def has_its_user(command: Command, settings: Settings) -> bool:
-    """Whether the user that a command runs as is there; without, keepalived drops the command."""
+def runs_as_root(command: Command, settings: Settings) -> bool:
+    """Whether root would run a command here: by its own user, script_user, or where there is no keepalived_script.
+
+    Without the user or group that is asked for, keepalived drops the command: False.
+    """
     defs = settings.global_defs
-    if command.user:
-        user, group = command.user, command.group
-    else:
-        user, group = defs.script_user or ("keepalived_script" if defs.script_security else ""), defs.script_group
+    user, group = (command.user, command.group) if command.user else (defs.script_user, defs.script_group)
     try:
-        if user:
-            pwd.getpwnam(user)
         if group:
             grp.getgrnam(group)
+        return pwd.getpwnam(user or "keepalived_script").pw_uid == 0
     except (KeyError, ValueError):
-        return False
-    return True
+        return not user and not group
 
 
 def by_the_shell(command: Command) -> bool:
@@ -67,12 +65,12 @@ def by_the_shell(command: Command) -> bool:
 def security_code(
     settings: Settings, findings: Iterable[Finding], misread: frozenset[tuple[str, int]]
 ) -> list[Finding]:
-    """Findings of a reading with keepalived's exit code for script security: 6 where a script is there, else nothing.
+    """Findings of a reading with keepalived's exit code for script security: 6 where root would run one that is there, else nothing.
 
     keepalived looks at the file before it complains: what it does not find it disables instead (exit code 5).
     """
     runs = any(
-        located(command) and has_its_user(command, settings)
+        located(command) and runs_as_root(command, settings)
         for command, _ in commands(settings)
         if (command.origin.file, command.origin.line) not in misread
     )
