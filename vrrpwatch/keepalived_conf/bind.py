@@ -126,9 +126,11 @@ class Binder:
             if keyword is None:
                 self._keep(node, child, known=False)
                 continue
-            self._age(child.line, keyword)
+            self._age(node, child, keyword)
             if keyword.is_block:
                 self._repeated_block(block, child, keyword)
+                if keyword.since and keyword.level is not None:  # nothing here binds it: its lines are kept
+                    self.read(child)
                 block.origins.setdefault(keyword.name, origin(child.line))
                 continue
             entry = self._entry(child, keyword)
@@ -142,13 +144,14 @@ class Binder:
         words = tuple(word.text for word in child.line.words)
         self.unused.append(UnusedKeyword(path, words, known, origin(child.line)))
 
-    def _age(self, line: Line, keyword: Keyword) -> None:
+    def _age(self, node: Node, child: Node, keyword: Keyword) -> None:
+        line = child.line
         if keyword.since:
-            self.note(
-                line,
-                "needs-version",
-                f"{keyword.name} needs keepalived {keyword.since} or later; older ones do not know it",
-            )
+            message = f"{keyword.name} needs keepalived {keyword.since} or later; older ones do not know it"
+            if keyword.is_block:
+                message += f", and its }} closes {node.line.head} for them"
+            end = node.end_line if keyword.is_block else 0
+            self.tell(line, Severity.NOTE, "needs-version", message, exit_code=0, end_line=end)
         if keyword.deprecated:
             self.warn(
                 line,

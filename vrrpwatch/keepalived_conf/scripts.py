@@ -65,7 +65,7 @@ def by_the_shell(command: Command) -> bool:
 def security_code(
     settings: Settings, findings: Iterable[Finding], misread: frozenset[tuple[str, int]]
 ) -> list[Finding]:
-    """Findings of a reading with keepalived's exit code for script security: 6 where root would run one that is there, else nothing.
+    """Findings of a reading with keepalived's exit code for script security: 6 where root would run a script, else 0.
 
     keepalived looks at the file before it complains: what it does not find it disables instead (exit code 5).
     """

@@ -470,6 +470,15 @@ def _auth_pass(words: list[Word], text: str) -> str:
     return need(words, 0).text
 
 
+def _hmac_key(words: list[Word], text: str) -> tuple[int, str]:
+    number = checked(need(words, 0), values.unsigned, 1, 255)
+    secret = need(words, 1)
+    if not secret.text.startswith(("hex:", "file:")) and not 32 <= len(secret.text.encode()) <= 64:
+        raise BadWord(secret, "a key has 32 to 64 octets", "write hex: and 64 to 128 hexadecimal digits, or file:PATH")
+    return number, secret.text
+
+
+HMAC_KEY = Custom("ID (1 to 255) hex:DIGITS|file:PATH|TEXT", _hmac_key, f"1 hex:{'0f' * 32}", "256 short", 2)
 AUTH_PASS = Custom("PASSWORD (8 octets count)", _auth_pass, "s3cret", "longer-than-eight", 1)
 
 

@@ -80,7 +80,7 @@ class Sheet:
 
 def _levels(level: Level, around: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Level]]:
     for row in level.rows:
-        if row.level is None or row.name == "vrrp_track_file":
+        if row.level is None or row.since or row.name == "vrrp_track_file":
             continue
         path = (*around, _HEADERS.get(row.name, row.name))
         yield path, row.level

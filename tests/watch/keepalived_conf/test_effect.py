@@ -11,8 +11,8 @@ import pytest
 
 from vrrpcore.settings import GarpSchedule, GlobalDefs, Instance, Notify, Settings, SyncGroup, Tracking
 from vrrpwatch import run_speaker
-from vrrpwatch.keepalived_conf import commands
-from vrrpwatch.keepalived_conf.effect import CODE
+from vrrpwatch.keepalived_conf import commands, read, read_all
+from vrrpwatch.keepalived_conf.effect import CODE, grouped, without_effect
 from vrrpwatch.keepalived_conf.explain import explain
 from vrrpwatch.keepalived_conf.tables import ROOT
 from vrrpwatch.keepalived_conf.tables.effect import NO_EFFECT
@@ -142,3 +142,19 @@ def test_run_t_lists_them_and_says_0(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_explain_says_it_too() -> None:
     assert "without effect in vrrpwatch run: it sends no mail" in (explain("smtp_alert") or "")
     assert "without effect" not in (explain("advert_int") or "")
+
+
+def test_a_block_of_a_newer_version_is_kept_and_said_to_need_it(tmp_path: Path) -> None:
+    path = tmp_path / "keepalived.conf"
+    block = (
+        "  auth_hmac {\n    key 1 hex:" + "0f" * 32 + "\n    active_key 1\n    mode permissive\n    mode never\n  }\n"
+    )
+    path.write_text(FILE.replace("  smtp_alert\n", block, 1))
+    settings, findings = read(str(path))
+    (note,) = [each for each in findings if each.code == "needs-version"]
+    assert (note.line, note.end_line, note.severity) == (13, 23, "note")
+    assert [each.line for each in findings if each.severity == "error"] == [17]
+    assert ("active_key", "1") in [each.words for each in settings.unused]
+    assert ("key", "1", "hex:" + "0f" * 32) in [each.words for each in settings.unused]
+    assert "auth_hmac" in grouped(without_effect(read_all(str(path)).tree, settings.files))
+    assert "since: keepalived 2.4" in (explain("auth_hmac") or "")

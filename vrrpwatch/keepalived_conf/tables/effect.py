@@ -36,6 +36,7 @@ _INSTANCE = {
     _IPVS: "lvs_sync_daemon_interface",
     _UNSUPPORTED: "garp_extra_if vmac_garp_intvl unicast_fault_no_peer vrf use_vmac_addr old_unicast_checksum"
     " notify_deleted",
+    "its adverts carry no HMAC trailer, and it checks none": "auth_hmac",
     "nothing at all, in keepalived neither": "debug native_ipv6",
 }
 _TOP = {

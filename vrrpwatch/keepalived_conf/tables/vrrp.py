@@ -27,6 +27,24 @@ AUTHENTICATION = Level(
     ),
 )
 
+AUTH_HMAC = Level(
+    "auth_hmac",
+    (
+        Keyword("key", "a key with its number; several for a change of keys", shapes.HMAC_KEY, repeat="all"),
+        Keyword("active_key", "number of the key that signs", Number(1, 255)),
+        Keyword("anti_replay", "fresh by the clock, or only growing", Choice(("time", "monotonic")), default="time"),
+        Keyword(
+            "time_window", "how old an advert may be", Number(1, 300, "SECONDS"), default="3 × advert_int, 5 or more"
+        ),
+        Keyword(
+            "mode",
+            "permissive also takes adverts without a trailer, receive-only does not sign either",
+            Choice(("enforce", "permissive", "receive-only")),
+            default="enforce",
+        ),
+    ),
+)
+
 _NOTIFY = (
     ("notify_master", "runs on becoming master", "notify_master"),
     ("notify_backup", "runs on becoming backup", "notify_backup"),
@@ -141,6 +159,12 @@ INSTANCE = Level(
         ),
         Keyword("version", "VRRP version of this instance", Number(2, 3), "version", "vrrp_version; 3 for IPv6"),
         Keyword("authentication", "authentication of adverts (version 2 only)", level=AUTHENTICATION),
+        Keyword(
+            "auth_hmac",
+            "HMAC-SHA256 trailer on adverts of any version; not together with authentication",
+            level=AUTH_HMAC,
+            since="2.4",
+        ),
         Keyword("virtual_ipaddress", "addresses that move with mastership and are named in adverts", values="address"),
         Keyword("virtual_ipaddress_excluded", "addresses that move, but are not named in adverts", values="excluded"),
         Keyword("virtual_routes", "routes that move with mastership", values="route"),
