@@ -79,6 +79,8 @@ class CaptureFile:
 
     def _open(self) -> BinaryIO:
         if self.path == STDIN:
+            if sys.stdin is None:  # what Python makes of `<&-`
+                raise SourceError("standard input is closed: pipe a capture into it, e.g. tcpdump -U -w - | …")
             if sys.stdin.isatty():
                 raise SourceError("standard input is a terminal: pipe a capture into it, e.g. tcpdump -U -w - | …")
             return sys.stdin.buffer

@@ -36,6 +36,7 @@ class Ears:
         self.memo = Memo()
         self.express = Express(judge)
         self.frames = 0
+        self.received = False  # a frame came from elsewhere: our own joins and questions prove nothing
         #: Seconds after which the slowest router heard (or expected) counts as silent: 3·adv + skew.
         self.slowest = slowest
         self.virtual: set[bytes] = set()  # every virtual address heard of
@@ -54,6 +55,7 @@ class Ears:
         """The long way of a frame that is no mere repetition; `lane` as `LiveCapture.pump` gives it."""
         frame, ident = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
         segment = segment_of(record.link.segment, frame.vlans)
+        self.received = self.received or not record.outgoing
         self.judge.observe(record.time, segment, record.outgoing, frame, ident)
         if lane != -2:
             self.express.learn(lane, record.frame, frame, segment)
@@ -115,10 +117,12 @@ def state(capture: LiveCapture, ears: Ears, start: float, now: float) -> Judgeme
 
 
 def _with_remark(judgement: Judgement, ears: Ears, received: int) -> Judgement:
-    """Say so when frames arrive, none of which concern VRRP: a wrong port and a dead sensor differ."""
-    if ears.frames or received <= 0:
+    """Say so when nothing arrives, or frames none of which concern VRRP: a dead sensor and a wrong port differ."""
+    if ears.received:
         return judgement
-    note = f"{received} frames arrived on {judgement.source}, none of them VRRP, ARP or neighbour discovery"
+    note = f"nothing was received on {judgement.source}: its silence says nothing about the routers"
+    if received > 0:
+        note = f"{received} frames arrived on {judgement.source}, none of them VRRP, ARP or neighbour discovery"
     return replace(judgement, sensor=replace(judgement.sensor, notes=(*judgement.sensor.notes, note)))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pyroute2 import IPRoute
 
 from tests.lab.bench_of_hosts import Pair, TaggingCable, steady_machine, vrrpwatch
 from vrrpwatch.lab import Lab
@@ -90,6 +92,22 @@ def test_check_is_unknown_where_nothing_is_heard(lab: Lab) -> None:
     answer = vrrpwatch(lonely, "check", "--for", "1")
     assert answer.code == 3
     assert answer.out.startswith("VRRP UNKNOWN - ")
+
+
+def test_a_deaf_sensor_misses_nothing(lab: Lab) -> None:
+    """Its own joins and questions are frames on its wire, but nothing that was received."""
+    deaf = lab.host("deaf", "10.9.91.9/24", lan=lab.lan("dead"))
+    with deaf.entered(), IPRoute() as route:  # a switch port would send now and then: this far end never does
+        route.link("add", ifname="dead0", kind="veth", peer={"ifname": "far0"})
+        Path("/proc/sys/net/ipv6/conf/far0/disable_ipv6").write_text("1")
+        near, far = (route.link_lookup(ifname=name)[0] for name in ("dead0", "far0"))
+        route.addr("add", index=near, address="10.9.92.9", prefixlen=24)
+        for index in (near, far):
+            route.link("set", index=index, state="up")
+    answer = vrrpwatch(deaf, "check", "-i", "dead0", "--vrid", "51", "--vip", "10.9.92.100", "-o", "json")
+    assert (answer.code, answer.worst[0]) == (3, "unknown")
+    said = answer.document["sensor"]["notes"]
+    assert "nothing was received on dead0: its silence says nothing about the routers" in said
 
 
 def test_a_unicast_pair_is_seen_and_its_split_found(unicast: Pair) -> None:

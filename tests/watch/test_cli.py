@@ -182,6 +182,15 @@ def test_several_captures_are_several_sensors(run: Run) -> None:
     assert (code, json.loads(out)["worst"]["cause"]) == (2, "firewall_input")
 
 
+def test_a_closed_standard_input_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # what Python makes of `<&-`
+    code, _, err = run("analyze", "-")
+    assert (code, err) == (
+        3,
+        "vrrpwatch: error: standard input is closed: pipe a capture into it, e.g. tcpdump -U -w - | …\n",
+    )
+
+
 def test_standard_input_is_read_and_a_closed_stdout_is_no_traceback() -> None:
     with open(capture("sb_fw_backup_drops_input"), "rb") as file:
         done = child("analyze", "-", stdin=file)

@@ -163,7 +163,7 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
         _announce(capture, options)
 
         def asked(judgement: Judgement) -> Judgement:
-            return about(judgement, hearing=ears.frames > 0 or received_frames(capture) > before)
+            return about(judgement, hearing=ears.received or received_frames(capture) > before)
 
         try:
             judgement = listen(

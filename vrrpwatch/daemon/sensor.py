@@ -95,6 +95,11 @@ class Sensor:
         self._stopped = True
         self._capture.wake()
 
+    @property
+    def received(self) -> bool:
+        """Whether a frame came from elsewhere."""
+        return self._ears.received
+
     def probe(self, wanted: bool) -> None:
         """Ask who owns an address while in doubt, or stay passive."""
         if wanted and self._prober is None:

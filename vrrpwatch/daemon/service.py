@@ -101,7 +101,7 @@ class Service:
         ledger = Ledger(self._started, journal.routers(), journal.open_episodes())
 
         def continued(judgement: Judgement) -> Judgement:
-            hearing = self._hears(capture, judgement)
+            hearing = self._hears(capture, sensor)
             return self._expectations.hold(ledger.continued(judgement, hearing), hearing)
 
         keep = self._evidence.keep if self._evidence.wanted else None
@@ -109,11 +109,11 @@ class Service:
         sensor.probe(self.config.watch.probe)
         return sensor
 
-    def _hears(self, capture: LiveCapture, judgement: Judgement) -> bool:
+    def _hears(self, capture: LiveCapture, sensor: Sensor) -> bool:
         """Whether anything at all was ever received: the silence of a deaf sensor proves nothing."""
         if not self._hearing and time.monotonic() - self._hearing_asked > 2.0:
             self._hearing_asked = time.monotonic()
-            self._hearing = judgement.sensor.frames > 0 or received_frames(capture) > self._received
+            self._hearing = sensor.received or received_frames(capture) > self._received
         return self._hearing
 
     def _begin_outward(self, stack: contextlib.ExitStack, journal: Journal, server: HttpServer) -> Receivers:
