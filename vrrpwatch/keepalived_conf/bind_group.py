@@ -12,12 +12,12 @@ from vrrpwatch.keepalived_conf import value_lines
 from vrrpwatch.keepalived_conf.bind import Binder, Block, Entry, origin
 from vrrpwatch.keepalived_conf.findings import Severity
 from vrrpwatch.keepalived_conf.nodes import Node
-from vrrpwatch.keepalived_conf.value_lines import TrackKind
+from vrrpwatch.keepalived_conf.track_lines import TrackKind, tracks
 
 
 def read_tracking(binder: Binder, block: Block, kinds: tuple[TrackKind, ...]) -> Tracking:
     """All track_… blocks of an instance or group."""
-    found = [value_lines.tracks(binder, block.children(kind.block), kind) for kind in kinds]
+    found = [tracks(binder, block.children(kind.block), kind) for kind in kinds]
     return Tracking(*found)
 
 

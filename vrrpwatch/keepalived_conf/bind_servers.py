@@ -22,7 +22,7 @@ from vrrpwatch.keepalived_conf.bind_host import user_exists
 from vrrpwatch.keepalived_conf.bind_things import lost_arguments
 from vrrpwatch.keepalived_conf.findings import Severity
 from vrrpwatch.keepalived_conf.nodes import Node
-from vrrpwatch.keepalived_conf.shapes import Endpoint
+from vrrpwatch.keepalived_conf.shapes_servers import Endpoint
 from vrrpwatch.keepalived_conf.tables.servers import CHECKERS
 
 _KINDS = tuple(row.name for row in CHECKERS)

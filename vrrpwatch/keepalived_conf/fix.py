@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vrrpwatch.keepalived_conf.lines import decomment
+from vrrpwatch.keepalived_conf.cutting import decomment
 from vrrpwatch.keepalived_conf.nodes import Node
 from vrrpwatch.keepalived_conf.read import Reading
 from vrrpwatch.keepalived_conf.tables.top import FORMER, FORMER_ANYWHERE

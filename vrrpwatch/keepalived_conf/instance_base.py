@@ -16,7 +16,7 @@ from vrrpcore.settings import (
 from vrrpwatch.keepalived_conf.bind import Binder, Block
 from vrrpwatch.keepalived_conf.findings import Severity
 from vrrpwatch.keepalived_conf.nodes import Line, Node
-from vrrpwatch.keepalived_conf.value_lines import TrackKind
+from vrrpwatch.keepalived_conf.track_lines import TrackKind
 
 
 @dataclass(slots=True)

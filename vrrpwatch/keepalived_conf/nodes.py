@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vrrpwatch.keepalived_conf.cutting import TEMPLATE
 from vrrpwatch.keepalived_conf.findings import Collector, Finding, Severity
-from vrrpwatch.keepalived_conf.lines import TEMPLATE, LogicalLine
+from vrrpwatch.keepalived_conf.lines import LogicalLine
 from vrrpwatch.keepalived_conf.table import Keyword, Level
 from vrrpwatch.keepalived_conf.words import Word, split
 

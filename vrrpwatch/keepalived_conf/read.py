@@ -24,7 +24,7 @@ from vrrpwatch.keepalived_conf.nodes import Node, prepare
 from vrrpwatch.keepalived_conf.sources import Library
 from vrrpwatch.keepalived_conf.structure import TreeBuilder
 from vrrpwatch.keepalived_conf.tables import ROOT
-from vrrpwatch.keepalived_conf.value_lines import TrackKind
+from vrrpwatch.keepalived_conf.track_lines import TrackKind
 from vrrpwatch.keepalived_conf.whole import judge_whole
 
 _T = TypeVar("_T")

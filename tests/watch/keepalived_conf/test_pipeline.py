@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vrrpwatch.keepalived_conf import Finding
+from vrrpwatch.keepalived_conf.cutting import cut_at_braces, decomment
 from vrrpwatch.keepalived_conf.findings import Collector
-from vrrpwatch.keepalived_conf.lines import LineReader, cut_at_braces, decomment
+from vrrpwatch.keepalived_conf.lines import LineReader
 from vrrpwatch.keepalived_conf.sources import Library
 from vrrpwatch.keepalived_conf.words import QuoteError, split, split_script
 

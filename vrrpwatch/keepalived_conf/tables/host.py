@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vrrpwatch.keepalived_conf import shapes
+from vrrpwatch.keepalived_conf import shapes, shapes_servers
 from vrrpwatch.keepalived_conf.table import (
     SMALL_SECONDS,
     Address,
@@ -326,11 +326,11 @@ GLOBAL_DEFS = Level(
         Keyword(
             "lvs_sync_daemon",
             "IPVS connection synchronisation",
-            shapes.LVS_SYNC_DAEMON,
+            shapes_servers.LVS_SYNC_DAEMON,
             "lvs_sync_daemon",
             repeat="first",
         ),
-        Keyword("lvs_timeouts", "timeouts of IPVS", shapes.LVS_TIMEOUTS, "lvs_timeouts"),
+        Keyword("lvs_timeouts", "timeouts of IPVS", shapes_servers.LVS_TIMEOUTS, "lvs_timeouts"),
         Keyword("lvs_flush", "empty IPVS at start", field="lvs_flush"),
         Keyword("lvs_flush_on_stop", "empty IPVS at the end", Choice(("VS",), default="all")),
         Keyword(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vrrpwatch.keepalived_conf import shapes
+from vrrpwatch.keepalived_conf import shapes, shapes_servers
 from vrrpwatch.keepalived_conf.table import (
     SMALL_SECONDS,
     Address,
@@ -51,8 +51,8 @@ URL = Level(
     "url",
     (
         Keyword("path", "path to ask for", Text("PATH", sample="/"), "path"),
-        Keyword("digest", "MD5 of the answer, as genhash computes it", shapes.DIGEST, "digest", repeat="first"),
-        Keyword("status_code", "statuses that are good", shapes.STATUS_CODES, "status_codes", "200-299"),
+        Keyword("digest", "MD5 of the answer, as genhash computes it", shapes_servers.DIGEST, "digest", repeat="first"),
+        Keyword("status_code", "statuses that are good", shapes_servers.STATUS_CODES, "status_codes", "200-299"),
         Keyword("virtualhost", "Host header", Text("HOST", fatal=False, sample="www.example.org"), "virtualhost"),
         Keyword("regex", "regular expression that the answer must match", shapes.SOME_WORDS, "regex"),
         Keyword("regex_no_match", "it must not match", field="regex_no_match"),
@@ -106,7 +106,7 @@ CHECKERS = (
                 *_CONNECTION,
                 *_COMMON,
                 Keyword("type", "type of query", Choice(DNS_TYPES, fold=True), "", "SOA"),
-                Keyword("name", "name to ask for", shapes.DNS_NAME, "", ".", repeat="first"),
+                Keyword("name", "name to ask for", shapes_servers.DNS_NAME, "", ".", repeat="first"),
             ),
         ),
     ),
@@ -138,8 +138,8 @@ CHECKERS = (
             (
                 *_CONNECTION,
                 *_COMMON,
-                Keyword("payload", "octets to send", shapes.hex_string(False), ""),
-                Keyword("require_reply", "octets that must come back", shapes.hex_string(True), ""),
+                Keyword("payload", "octets to send", shapes_servers.hex_string(False), ""),
+                Keyword("require_reply", "octets that must come back", shapes_servers.hex_string(True), ""),
                 Keyword("min_reply_length", "shortest answer", Number(0, 65535), "", "0"),
                 Keyword("max_reply_length", "longest answer", Number(0, 65535), "", "255"),
             ),
@@ -174,7 +174,13 @@ REAL_SERVER = Level(
     "real_server",
     (
         Keyword("weight", "share of connections", Number(0, INT_MAX), "weight", "1"),
-        Keyword("lvs_method", "how packets reach the server", shapes.LVS_METHOD, "forwarding", "the virtual server's"),
+        Keyword(
+            "lvs_method",
+            "how packets reach the server",
+            shapes_servers.LVS_METHOD,
+            "forwarding",
+            "the virtual server's",
+        ),
         Keyword("uthreshold", "most connections", Number(0, UINT_MAX), "upper_threshold", "0 = no limit"),
         Keyword("lthreshold", "fewest connections", Number(0, UINT_MAX), "lower_threshold", "0"),
         Keyword(
@@ -223,8 +229,8 @@ VIRTUAL_SERVER = Level(
         Keyword("lb_algo", "scheduler", Choice(SCHEDULERS), "scheduler", "wlc"),
         Keyword("lvs_sched", "scheduler", Choice(SCHEDULERS), "scheduler", "wlc"),
         *(Keyword(name, text, field=f"flag {name}") for name, text in _SCHEDULER_FLAGS.items()),
-        Keyword("lb_kind", "how packets reach the servers", shapes.LVS_METHOD, "forwarding", "NAT"),
-        Keyword("lvs_method", "how packets reach the servers", shapes.LVS_METHOD, "forwarding", "NAT"),
+        Keyword("lb_kind", "how packets reach the servers", shapes_servers.LVS_METHOD, "forwarding", "NAT"),
+        Keyword("lvs_method", "how packets reach the servers", shapes_servers.LVS_METHOD, "forwarding", "NAT"),
         Keyword("persistence_engine", "persistence engine (sip)", Text(sample="sip"), "persistence_engine"),
         Keyword(
             "persistence_timeout",
@@ -237,7 +243,7 @@ VIRTUAL_SERVER = Level(
         Keyword(
             "persistence_granularity",
             "clients of one network stay together",
-            shapes.GRANULARITY,
+            shapes_servers.GRANULARITY,
             "persistence_granularity",
         ),
         Keyword("protocol", "TCP, UDP or SCTP", Choice(("TCP", "UDP", "SCTP"), fold=True), "protocol"),
@@ -264,10 +270,10 @@ VIRTUAL_SERVER = Level(
         ),
         Keyword("hysteresis", "tolerance of the quorum", Number(0, UINT_MAX), "hysteresis", "0"),
         Keyword("weight", "weight of servers that name none", Number(1, INT_MAX), "weight", "1"),
-        Keyword("sorry_server", "server for when there is no quorum", shapes.SERVER, "sorry_server"),
+        Keyword("sorry_server", "server for when there is no quorum", shapes_servers.SERVER, "sorry_server"),
         Keyword("sorry_server_inhibit", "inhibit_on_failure for it", field="sorry_server_inhibit"),
-        Keyword("sorry_server_lvs_method", "how packets reach it", shapes.LVS_METHOD, "sorry_forwarding"),
-        Keyword("real_server", "one server behind the address", shapes.SERVER, level=REAL_SERVER, repeat="all"),
+        Keyword("sorry_server_lvs_method", "how packets reach it", shapes_servers.LVS_METHOD, "sorry_forwarding"),
+        Keyword("real_server", "one server behind the address", shapes_servers.SERVER, level=REAL_SERVER, repeat="all"),
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vrrpwatch.keepalived_conf import shapes
+from vrrpwatch.keepalived_conf import shapes, shapes_servers
 from vrrpwatch.keepalived_conf.table import Keyword, Level, Text
 from vrrpwatch.keepalived_conf.tables import host, servers, tracking, vrrp
 
@@ -63,7 +63,7 @@ ROOT = Level(
         Keyword(
             "virtual_server",
             "a virtual service of IPVS",
-            shapes.VIRTUAL_SERVER,
+            shapes_servers.VIRTUAL_SERVER,
             level=servers.VIRTUAL_SERVER,
             repeat="all",
         ),
