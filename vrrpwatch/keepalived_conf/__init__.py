@@ -2,11 +2,13 @@
 
 `read(path)` gives the frozen model of `vrrpcore.settings` and the findings; `commands` holds check, show, explain, fix.
 
-    sources, definitions, cutting, lines     files to logical lines (comments, @id, $NAME, ~SEQ, include, braces)
-    words, values, table, shapes*    words, numbers, addresses; how parameters are read and described
+    sources, definitions, cutting,
+    lines                           files to logical lines (comments, @id, $NAME, ~SEQ, include, braces)
+    words, values, table, shapes*   words, numbers, addresses; how parameters are read and described
     tables/                         what keepalived knows in which block, as data
     nodes, structure, walking       lines to a tree, and where keepalived would lose its way
-    bind*, instance_*, value_lines, track_lines, routes   tree to values, with keepalived's defaults and corrections
+    bind*, instance_*, *_lines      tree to values, with keepalived's defaults and corrections
+    network_words, routes, rules    virtual and static routes and rules
     scripts                         the programs that are run
     read, whole                     all of it together; what only the whole file shows
     effect                          what `vrrpwatch run` does not act on

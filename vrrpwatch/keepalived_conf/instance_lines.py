@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vrrpwatch.keepalived_conf import routes, value_lines, values
+from vrrpwatch.keepalived_conf import routes, rules, value_lines, values
 from vrrpwatch.keepalived_conf.bind import Block, Entry
 from vrrpwatch.keepalived_conf.instance_base import Draft, InstancePart
 from vrrpwatch.keepalived_conf.nodes import Node
@@ -130,7 +130,7 @@ class Lines(InstancePart):
             ]
         elif kind == "rule":
             draft.rules += [
-                found for line in child.values if (found := routes.rule(self._binder, line, "virtual_rules"))
+                found for line in child.values if (found := rules.rule(self._binder, line, "virtual_rules"))
             ]
 
     def _addresses(self, draft: Draft, child: Node) -> None:

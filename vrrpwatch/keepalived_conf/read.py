@@ -15,6 +15,7 @@ from vrrpwatch.keepalived_conf import (
     bind_servers,
     bind_things,
     routes,
+    rules,
     value_lines,
 )
 from vrrpwatch.keepalived_conf.bind import Binder, Block, origin
@@ -201,7 +202,7 @@ class _Model:
             "routes": tuple(
                 filter(None, (routes.route(binder, line, "static_routes") for line in lines["static_routes"]))
             ),
-            "rules": tuple(filter(None, (routes.rule(binder, line, "static_rules") for line in lines["static_rules"]))),
+            "rules": tuple(filter(None, (rules.rule(binder, line, "static_rules") for line in lines["static_rules"]))),
         }
 
     def _with_linkbeat(self, defs: GlobalDefs) -> GlobalDefs:

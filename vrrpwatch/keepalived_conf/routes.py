@@ -1,15 +1,15 @@
-"""Lines of virtual_routes, static_routes, virtual_rules and static_rules: iproute2's syntax as keepalived reads it."""
+"""Lines of virtual_routes and static_routes: iproute2's syntax as keepalived reads it."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from vrrpcore.settings import Nexthop, Route, Rule
+from vrrpcore.settings import Nexthop, Route
 from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.bind import Binder, origin
+from vrrpwatch.keepalived_conf.network_words import WordReader, missing_value, table_name
 from vrrpwatch.keepalived_conf.nodes import Line
-from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked, need
+from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked
 from vrrpwatch.keepalived_conf.words import Word
 
 KINDS = (
@@ -25,7 +25,6 @@ KINDS = (
     "anycast",
     "xresolve",
 )
-_ANY = ("default", "any", "all")
 #: Words of a route that take a number, perhaps after `lock`.
 _NUMBERS = (
     "hoplimit",
@@ -67,63 +66,9 @@ _PROTOCOLS = (
     "none",
     "unspec",
 )
-_TABLES = {"main", "local", "default", "unspec"}
 
 
-class _Reader:
-    """What routes and rules share: a position in the words and the address family found so far."""
-
-    def __init__(self, line: Line, binder: Binder, what: str) -> None:
-        self.line, self.binder, self.what = line, binder, what
-        self.words = line.words
-        self.at = 0
-        self.family = 0
-        self.found: dict[str, Any] = {}
-
-    def value(self) -> Word:
-        """The word behind the current one."""
-        self.at += 1
-        return need(self.words, self.at)
-
-    def set_family(self, word: Word, family: int) -> None:
-        if self.family and family and family != self.family:
-            raise BadWord(word, "IPv4 and IPv6 are mixed")
-        self.family = self.family or family
-
-    def address(self, word: Word) -> bytes:
-        packed: bytes = checked(word, values.address)
-        self.set_family(word, 4 if len(packed) == 4 else 6)
-        return packed
-
-    def network(self, word: Word) -> tuple[bytes, int] | None:
-        """A network, or None for default, any, all (whose family the rest decides)."""
-        if word.text in _ANY:
-            return None
-        if word.text == "default6":
-            self.set_family(word, 6)
-            return None
-        packed, length = checked(word, values.network)
-        self.set_family(word, 4 if len(packed) == 4 else 6)
-        return packed, length
-
-    def interface(self, word: Word) -> str:
-        name: str = checked(word, values.interface_name)
-        self.binder.check_template(self.line, word)
-        return name
-
-    def zero(self) -> bytes:
-        return bytes(16 if self.family == 6 else 4)
-
-
-def _table(word: Word) -> str:
-    if word.text in _TABLES:
-        return word.text
-    if word.text[:1].isdigit():
-        checked(word, values.unsigned_any_base, 0, values.UINT_MAX)
-    return word.text  # a name of /etc/iproute2/rt_tables, which this host need not have
-
-
-class _RouteReader(_Reader):
+class _RouteReader(WordReader):
     def read(self) -> Route:
         self.destination: tuple[bytes, int] | None = None
         self.has_destination = False
@@ -158,7 +103,7 @@ class _RouteReader(_Reader):
         elif name in ("tos", "dsfield"):
             self.found["tos"] = self.value().text
         elif name == "table":
-            self.found["table"] = _table(self.value())
+            self.found["table"] = table_name(self.value())
         elif name == "scope":
             checked(scope := self.value(), values.scope)
             self.found["scope"] = scope.text
@@ -320,119 +265,5 @@ def route(binder: Binder, line: Line, what: str) -> Route | None:
     except BadWord as bad:
         binder.refuse(line, bad, "the route is dropped", what)
     except Missing:
-        _missing(binder, line, what)
-    return None
-
-
-def _missing(binder: Binder, line: Line, what: str) -> None:
-    from vrrpwatch.keepalived_conf.findings import Severity
-
-    message = f"{what}: '{line.words[-1].text}' needs a value; keepalived gives up here"
-    binder.tell(line, Severity.ERROR, "missing-parameter", message, "complete the line", exit_code=2)
-
-
-class _RuleReader(_Reader):
-    def read(self) -> Rule:
-        self.action = ""
-        while self.at < len(self.words):
-            self._option(self.words[self.at])
-            self.at += 1
-        if not self.action:
-            raise BadWord(self.words[0], "the rule has no action", "add table NAME")
-        if self.action == "goto" and (
-            self.found.get("priority") is None or self.found["priority"] >= self.found["goto"]
-        ):
-            raise BadWord(self.words[0], "goto needs a preference below its target")
-        if self.found.get("priority") is None:
-            self.binder.warn(
-                self.line,
-                "rule-without-preference",
-                "without a preference keepalived chooses one, probably not what you want",
-                "add preference N",
-                exit_code=5,
-            )
-        words = tuple(word.text for word in self.words)
-        return Rule(
-            self.family or 4, action=self.action, words=words, origin=origin(self.line, self.words[0]), **self.found
-        )
-
-    def _act(self, word: Word, action: str) -> None:
-        if self.action:
-            raise BadWord(word, "a rule has one action only")
-        self.action = action
-
-    def _option(self, word: Word) -> None:
-        name = word.text
-        if name in ("inet", "inet6"):
-            self.set_family(word, 6 if name == "inet6" else 4)
-        elif name in ("from", "to"):
-            self.found["source" if name == "from" else "destination"] = self.network(self.value())
-        elif name in ("table", "lookup"):
-            self.found["table"] = _table(self.value())
-            self._act(word, "table")
-        elif name == "not":
-            self.found["invert"] = True
-        elif name in ("preference", "order", "priority"):
-            self.found["priority"] = checked(self.value(), values.unsigned_any_base)
-        elif name in ("tos", "dsfield"):
-            self.found["tos"] = self.value().text
-        elif name == "fwmark":
-            self._mark(self.value())
-        elif name in ("dev", "iif"):
-            self.found["iif"] = self.interface(self.value())
-        elif name == "oif":
-            self.found["oif"] = self.interface(self.value())
-        elif name == "no_track":
-            self.found["no_track"] = True
-        elif name == "track_group":
-            self.found["track_group"] = self.value().text
-        else:
-            self._rare(word)
-
-    def _mark(self, word: Word) -> None:
-        mark, slash, mask = word.text.partition("/")
-        inner = Word(mark, word.offset)
-        self.found["fwmark"] = checked(inner, values.unsigned_any_base)
-        if slash:
-            self.found["fwmask"] = checked(Word(mask, word.offset), values.unsigned_any_base)
-
-    def _rare(self, word: Word) -> None:
-        name = word.text
-        if name in (
-            "realms",
-            "suppress_prefixlength",
-            "sup_pl",
-            "suppress_ifgroup",
-            "sup_group",
-            "tunnel-id",
-            "uidrange",
-            "protocol",
-            "ipproto",
-            "ip_proto",
-            "sport",
-            "dport",
-        ):
-            self.value()
-            return
-        if name == "l3mdev":
-            self._act(word, "table")
-            return
-        if name == "type":
-            word = self.value()
-            name = word.text
-        if name == "goto":
-            self.found["goto"] = checked(self.value(), values.unsigned)
-        elif name not in ("nop", "prohibit", "unreachable", "blackhole"):
-            raise BadWord(word, f"'{name}' is no word of a rule")
-        self._act(word, name)
-
-
-def rule(binder: Binder, line: Line, what: str) -> Rule | None:
-    """One rule, or None (with a finding) when keepalived drops it."""
-    try:
-        return _RuleReader(line, binder, what).read()
-    except BadWord as bad:
-        binder.refuse(line, bad, "the rule is dropped", what)
-    except Missing:
-        _missing(binder, line, what)
+        missing_value(binder, line, what)
     return None
