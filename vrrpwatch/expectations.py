@@ -23,12 +23,13 @@ def read_expectations(path: str) -> list[Expected]:
     else:
         from vrrpwatch.keepalived_conf import read
 
-        wanted = from_settings(read(path)[0])
+        settings, findings = read(path)
+        wanted = from_settings(settings)
+        if not wanted:
+            hint = "; `vrrpwatch config check` says why" if findings else ""
+            raise ConfigError(f"--expect {path}: no vrrp_instance{hint}")
     if not wanted:
-        hint = (
-            "no [[router]] table" if path.endswith(".toml") else "no vrrp_instance; `vrrpwatch config check` says why"
-        )
-        raise ConfigError(f"--expect {path}: {hint}")
+        raise ConfigError(f"--expect {path}: no [[router]] table")
     return wanted
 
 

@@ -222,6 +222,8 @@ def test_foreign_host_that_answers_is_a_duplicate() -> None:
     judgement = wire.judgement()
     assert (judgement.worst.cls, judgement.worst.cause) == ("duplicate_ip", "foreign_host_has_vip")
     assert judgement.routers[0].episodes[0].confidence == "proved"
+    evidence = " ".join(judgement.routers[0].episodes[0].evidence)
+    assert "02:00:00:00:00:4d, of which no advert was heard, answers" in evidence
 
 
 def test_backup_that_answers_with_its_physical_mac_is_flux() -> None:

@@ -175,6 +175,16 @@ def test_expectations_come_from_a_keepalived_conf(run: Run, tmp_path: Path) -> N
     assert run("analyze", "--expect", str(conf), capture("handover_graceful_stop"))[0] == 2
 
 
+def test_an_expectation_of_nothing_sends_nobody_to_findings_that_are_not_there(run: Run, tmp_path: Path) -> None:
+    conf = tmp_path / "keepalived.conf"
+    conf.write_text("")
+    code, _, err = run("analyze", "--expect", str(conf), capture("handover_graceful_stop"))
+    assert (code, err) == (3, f"vrrpwatch: error: --expect {conf}: no vrrp_instance\n")
+    conf.write_text("vrrp_instnce VI_1 {\n}\n")
+    _, _, err = run("analyze", "--expect", str(conf), capture("handover_graceful_stop"))
+    assert err.endswith("config check` says why\n")
+
+
 def test_several_captures_are_several_sensors(run: Run) -> None:
     files = sorted(str(path) for path in SPLIT_FILE.iterdir() if path.suffix == ".pcap")
     assert len(files) == 3

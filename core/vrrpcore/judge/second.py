@@ -91,7 +91,7 @@ def _name(
         if not sure:
             record.candidates = ("foreign_host_has_vip", "suppressed_master", "stale_vip_after_daemon_death")
         record.facts["mac"] = mac_text(rest[0])
-        record.say(f"{mac_text(rest[0])}, which never advertised, answers for {text(book.address)}")
+        record.say(f"{mac_text(rest[0])}, of which no advert was heard, answers for {text(book.address)}")
     elif flux:
         _set(record, proved, "arp_flux", "arp_flux", "proved", mac_text(flux[0]))
         macs = ", ".join(mac_text(m) for m in flux)
