@@ -214,7 +214,15 @@ class Binder:
         return Entry(keyword, value, child.line, child)
 
     def check_template(self, line: Line, word: Word) -> None:
-        """A word that was taken although it is a template."""
+        """A word that was taken although it is a template, or ends as in another language."""
+        if word.text[-1:] in (";", ",") and "interface" in line.head:
+            self.warn(
+                line,
+                "trailing-punctuation",
+                f"{line.head}: '{word.text[-1]}' is taken for a part of the name",
+                f"write {word.text.rstrip(';,')}",
+                word=word,
+            )
         template = values.placeholder(word.text)
         if template and "script" not in line.head and not word.text.startswith("/"):
             self.warn(

@@ -164,6 +164,10 @@ def _global_rest(binder: Binder, block: Block) -> dict[str, Any]:
     found["reload_check_config"] = block.has("reload_check_config")
     found["fifo_write_vrrp_states_on_reload"] = block.has("fifo_write_states")
     found["nftables_table"] = block.get("nftables")
+    old, new = block.counts.get("iptables"), block.counts.get("nftables")
+    if old is not None and new is not None and old.line.at.line < new.line.at.line:
+        first = f"vrrp_iptables on line {old.line.at.line} has chosen a table"
+        binder.error(new.line, "repeated-keyword", f"{first}; keepalived ignores nftables", "remove vrrp_iptables")
     return {name: value for name, value in found.items() if value is not None}
 
 
