@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..addresses import text
 from .docket import Record
 from .words import listing
 
@@ -88,5 +89,7 @@ def remedy(record: Record) -> str:
             f"on {hosts}, let VRRP out: nft insert rule inet filter output meta l4proto 112 accept | "
             f"iptables -I OUTPUT -p 112 -d {group} -j ACCEPT"
         )
-    words = _WORDS.get(cause, "")
-    return words.replace("{hosts}", hosts)
+    words = _WORDS.get(cause, "").replace("{hosts}", hosts)
+    if record.addresses:
+        words = words.replace(" VIP ", f" {listing([text(a) for a in sorted(record.addresses)])} ")
+    return words
