@@ -229,7 +229,8 @@ class Owners:
                     continue
                 contended = True
                 record.last = max(record.last, now)
-                if proved and record.confirmed is None and book.first_double > contention.began:
+                lasting = start - max(book.first_double, contention.began) >= PROOF
+                if lasting and record.confirmed is None:
                     rivals.confirm(self.docket, router, contention, now)
                 if proved:
                     macs = ", ".join(mac_text(m) for m in owners)
