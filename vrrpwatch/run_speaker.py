@@ -117,6 +117,7 @@ class Supervisor:
         self._code = 0
         self._restarts = 0
         self._notes: list[str] = []
+        self._said: frozenset[str] = frozenset()  # what the file asks for in vain, as it was told
         self._rows: dict[str, dict[str, Any]] = {}
         self._global: dict[str, int] = {}
         self._reload_ok = True
@@ -216,8 +217,12 @@ class Supervisor:
             log.error("%s: %s", " ".join(command.words), error)
 
     def _say_what_is_missing(self) -> None:
-        for line in not_supported(self._settings):
-            log.warning("%s", line)
+        """What the file asks for in vain: once, at the start or with the reload that brings it."""
+        lines = not_supported(self._settings)
+        for line in lines:
+            if line not in self._said:
+                log.warning("%s", line)
+        self._said = frozenset(lines)
 
     def _turn(self) -> None:
         wait = max(0.0, self._published + (0.05 if self._dirty else 1.0) - time.monotonic())
@@ -353,6 +358,7 @@ class Supervisor:
         names = {each.name for each in settings.instances}
         self._rows = {name: row for name, row in self._rows.items() if name in names}
         self._settings = settings
+        self._say_what_is_missing()
         self._tracked = {key: value for key, value in self._tracked.items() if key[1] in tracked_names(settings)}
         if self._chores is not None:
             self._chores.command("configure", settings)

@@ -188,6 +188,14 @@ def test_a_reload_keeps_the_master_and_takes_new_numbers(a: Host, b: Host, start
     assert [(row["name"], row["state"], row["priority"]) for row in rows] == [("VI_1", "master", 77)]
 
 
+def test_what_is_not_supported_is_said_once_and_with_the_reload_that_brings_it(a: Host, start: RunAll) -> None:
+    ours = start(conf("smtp_alert"))
+    ours.config.write_text(conf("smtp_alert") + "bfd_instance B {\n  neighbor_ip 10.9.0.2\n}\n")
+    ours.program.process.send_signal(signal.SIGHUP)
+    ours.program.wait_for("bfd_instance is not supported")
+    assert ours.program.text().count("smtp_alert is not supported") == 1
+
+
 def test_a_reload_with_errors_is_refused_as_a_whole(a: Host, start: RunAll) -> None:
     ours = start(conf())
     ours.config.write_text(conf("priority 300", "nonsense 5"))
