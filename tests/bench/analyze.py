@@ -123,7 +123,7 @@ def scale(options: Options) -> str:
         ],
         [
             "the same, memory",
-            f"+{memory / 1024:.1f} MiB",
+            f"{memory / 1024:+.1f} MiB",
             verdict(memory / 1024, 20, 5, less=True) + " (floor +20, aim +5)",
         ],
         [
@@ -133,7 +133,8 @@ def scale(options: Options) -> str:
         ],
     ]
     big.unlink()  # 800 MB
-    return table(["what", "ratio", "target"], rows)
+    rounds = len(results["1×"].runs)
+    return f"Median (lowest–highest) of {rounds} rounds.\n\n" + table(["what", "ratio", "target"], rows)
 
 
 def startup(options: Options) -> str:

@@ -168,8 +168,8 @@ def live(options: Options) -> str:
             ]
         )
     return (
-        "IPv4 adverts of 4,000 virtual routers over a virtual cable; sender and receiver share the machine's cores; CPU of"
-        " the receiving process while it listens.\n\n" + table(["what", "measured", "target"], rows)
+        "IPv4 adverts of 4,000 virtual routers over a virtual cable; sender and receiver share the machine's cores;"
+        " CPU of the receiving process while it listens.\n\n" + table(["what", "measured", "target"], rows)
     )
 
 
