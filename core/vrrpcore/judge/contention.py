@@ -40,7 +40,7 @@ class Lock:
     @property
     def reacts(self) -> bool:
         """x reacts to most adverts of y, if late: it announces after them, or speaks far before its turn."""
-        return self.late >= 3 and self.late * 2 >= self.y_adverts
+        return self.late >= 2 and self.late * 2 >= self.y_adverts
 
     @property
     def pattern(self) -> str:
