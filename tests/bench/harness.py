@@ -171,5 +171,6 @@ PREFACE: Final = """\
 # Benchmarks
 
 Written by `./run bench`. Each section was measured in one run on one machine (busy with other work at the time, see
-its load), ours and the other tools in alternation: only the ratios mean anything. CPU time is user and system time of the whole process from its start, by
-the kernel's accounting. `./run bench NAME` repeats one section; floor and aim are the project's own targets."""
+its load), ours and the other tools in alternation: only the ratios mean anything. CPU time is user and system time of
+the whole process from its start, by the kernel's accounting. `./run bench NAME` repeats one section; floor and aim are
+the project's own targets."""
