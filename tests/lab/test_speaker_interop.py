@@ -70,8 +70,8 @@ class Story:
         a.wait("MASTER", NAMES)
         pause(0.5)
         self._mark("split")
+        self.marks["mended"] = time.time()  # before: an advert may pass in the very moment of the mending
         a.host.lab.unblock()
-        self.marks["mended"] = time.time()
         b.wait("BACKUP", PREEMPTING)
         pause(1.3)
         self._mark("healed")
