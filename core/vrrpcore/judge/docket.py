@@ -45,6 +45,7 @@ class Record:
     family: int = 4
     vrid: int = 0
     counted: bool = False  # in split_episodes
+    ended_as: tuple[str, str] | None = None  # how it was counted at its end
     addresses: frozenset[bytes] = frozenset()  # those with two owners
 
     @property
@@ -150,6 +151,7 @@ class Book:
         pair = (record.cls, record.cause or "none")
         if pair in self.by_cause or len(self.by_cause) < 64:
             self.by_cause[pair] = self.by_cause.get(pair, 0) + 1
+            record.ended_as = pair
 
     def reopen(self, record: Record) -> None:
         """An end that was none: frames were lost on the way to the sensor."""
@@ -157,9 +159,9 @@ class Book:
             return
         if record.counted:
             self.split_seconds -= record.end - record.start
-        pair = (record.cls, record.cause or "none")
-        if self.by_cause.get(pair, 0) > 0:
-            self.by_cause[pair] -= 1
+        if record.ended_as is not None:
+            self.by_cause[record.ended_as] -= 1
+            record.ended_as = None
         record.end = None
         self.open.append(record)
 
