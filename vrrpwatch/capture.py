@@ -117,16 +117,16 @@ class LiveCapture:
             self.last_frame[record.link.name] = record.time
         return batch
 
-    def pump(self, timeout: float | None, repeats: wires.Repeats, take: wires.Take) -> int:
-        """Like `poll`, but frames go to `repeats` or, when that declines, to `take`; gives their number.
+    def pump(self, timeout: float | None, ways: wires.Repeats, take: wires.Take) -> int:
+        """Like `poll`, but frames go to `ways` or, when that declines, to `take`; gives their number.
 
-        With one interface and its ring a repetition costs no record; else every frame goes to `take`, lane -2.
+        With one interface and its ring a repetition costs no record; else every frame goes to `take`, without a block.
         """
         index, sock = next(iter(self._sockets.items()), (0, None))
         if len(self._sockets) != 1 or index == 0 or self._held or not isinstance(sock, wires.RingSocket):
             batch = self.poll(timeout)
             for record in batch:
-                take(-2, record)
+                take(record, b"", 0)
             return len(batch)
         self._look_after()
         wait = _CHECK_EVERY if timeout is None or timeout > _CHECK_EVERY else max(timeout, 0)
@@ -137,7 +137,7 @@ class LiveCapture:
         if link is None or self._sockets.get(index) is not sock or sock.fileno() not in ready:
             return 0
         try:
-            count, last = sock.feed(link, repeats, take)
+            count, last = sock.feed(link, ways, take)
         except OSError as error:
             self._gone(error)
             return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from vrrpcore.judge import Judge
-from vrrpcore.judge.express import Express
+from vrrpcore.judge.express import RING, Express
 from vrrpcore.memo import Memo
 from vrrpcore.packet import Advertisement
 from vrrpcore.records import Record, segment_of
@@ -34,7 +34,7 @@ class Ears:
     def __init__(self, judge: Judge, slowest: float = 0.0) -> None:
         self.judge = judge
         self.memo = Memo()
-        self.express = Express(judge)
+        self.express = Express(judge, RING)
         self.frames = 0
         self.received = False  # a frame came from elsewhere: our own joins and questions prove nothing
         #: Seconds after which the slowest router heard (or expected) counts as silent: 3·adv + skew.
@@ -44,21 +44,21 @@ class Ears:
 
     def hear(self, capture: LiveCapture, timeout: float) -> None:
         """Observe what arrives; waits up to `timeout` seconds for it."""
-        self.frames += capture.pump(timeout, self.express.repeats, self._take)
+        self.frames += capture.pump(timeout, self.express, self._take)
 
     def take(self, record: Record) -> None:
         """Observe one record."""
         self.frames += 1
-        self._take(-2, record)
+        self._take(record)
 
-    def _take(self, lane: int, record: Record) -> None:
-        """The long way of a frame that is no mere repetition; `lane` as `LiveCapture.pump` gives it."""
+    def _take(self, record: Record, block: bytes = b"", at: int = 0) -> None:
+        """The long way of a frame that is no mere repetition; `block` and `at` as `LiveCapture.pump` gives them."""
         frame, ident = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
         segment = segment_of(record.link.segment, frame.vlans)
         self.received = self.received or not record.outgoing
-        self.judge.observe(record.time, segment, record.outgoing, frame, ident)
-        if lane != -2:
-            self.express.learn(lane, record.frame, frame, segment)
+        self.express.observe(record.time, segment, record.outgoing, frame, ident)
+        if block:
+            self.express.learn(block, at, len(record.frame), segment, frame)
         body = frame.body
         if isinstance(body, Advertisement) and body is not self._known:
             self._known = body

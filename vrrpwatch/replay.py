@@ -27,5 +27,4 @@ def replay(source: FileCapture, judge: Judge, progress: Callable[[int, int], Non
                 if progress is not None:
                     progress(*source.progress)
     finally:  # Ctrl-C included: what was read can be judged
-        quick.settle()
         gc.set_threshold(*thresholds)

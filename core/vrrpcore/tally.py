@@ -245,13 +245,18 @@ class Tally:
         self.claimants = 0
         self.evicted = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether a router has to go for the next new one."""
+        return len(self.routers) >= self.caps.routers or self.claimants >= self.caps.claimants
+
     def router(self, key: RouterKey, now: float) -> tuple[Router, list[Router]]:
         """The router of a key, made when new; second: routers that had to go for it."""
         found = self.routers.get(key)
         if found is not None:
             return found, []
         gone = []
-        while len(self.routers) >= self.caps.routers or self.claimants >= self.caps.claimants:
+        while self.full:
             gone.append(self._evict_oldest())
         router = Router(key, now)
         self.routers[key] = router

@@ -62,11 +62,21 @@ _SNAPLEN: Final = 65_535
 _STAMPING: Final = 0.01  # seconds until arriving frames are stamped after the first socket asked for it
 
 
-#: (lane, octets, begin and end of a frame in them, kernel time) -> whether it was a mere repetition, and is dealt with.
-#: A lane is the id of the VLAN tag that the kernel took off, or -1.
-Repeats: TypeAlias = Callable[[int, bytes, int, int, float], bool]
-#: (lane, record): a frame that was none.
-Take: TypeAlias = Callable[[int, Record], None]
+class Repeats(Protocol):
+    """Works off frames that only repeat what is known (`judge.express`)."""
+
+    slack: int  # octets that must follow a block
+
+    @property
+    def newest(self) -> float:
+        """Kernel time of the last frame that was known or observed."""
+
+    def run(self, buf: bytes, pos: int, end: int) -> tuple[int, int]:
+        """(offset of the first frame that repeats nothing, number of frames before it)."""
+
+
+#: A frame that repeats nothing; the octets of its block, and where its ring header is in them.
+Take: TypeAlias = Callable[[Record, bytes, int], None]
 
 
 class PacketSocket(Protocol):
@@ -255,15 +265,20 @@ class RingSocket(_Counted):
             self._socket.close()
             raise
 
-    def block(self) -> tuple[bytes, int, int] | None:
-        """(octets, number of frames, offset of the first) of the next full block, then the kernel's again; or None."""
+    def block(self, slack: int = 0) -> tuple[bytes, int, int] | None:
+        """(octets, number of frames, offset of the first) of the next full block, then the kernel's again; or None.
+
+        `slack` octets of whatever content are behind the frames.
+        """
         start = self._next * BLOCK_SIZE
         status, packets, first, used = _BLOCK.unpack_from(self._ring, start)
         if not status & 1:
             return None
-        data = self._ring[start : start + used]
+        data = self._ring[start : start + used + slack]
         _STATUS.pack_into(self._ring, start + 8, 0)
         self._next = (self._next + 1) % self._blocks
+        if len(data) < used + slack:
+            data = data.ljust(used + slack, b"\0")
         return data, packets, first
 
     def receive(self, links: Mapping[int, Link], limit: int = 4096) -> list[Record]:
@@ -290,8 +305,8 @@ class RingSocket(_Counted):
             self.raise_pending()
         return out
 
-    def feed(self, link: Link, repeats: Repeats, take: Take, limit: int = 4096) -> tuple[int, float]:
-        """Like `receive` for a socket of one interface, but what `repeats` takes out of the block costs no record.
+    def feed(self, link: Link, ways: Repeats, take: Take, limit: int = 4096) -> tuple[int, float]:
+        """Like `receive` for a socket of one interface, but what `ways` works off in the block costs no record.
 
         The rest goes to `take`, in order. Gives the number of frames and the time of the last one.
         """
@@ -299,25 +314,30 @@ class RingSocket(_Counted):
         unpack, loopback = _FRAME.unpack_from, link.name == "lo"
         self.behind = True
         while count < limit:
-            block = self.block()
+            block = self.block(ways.slack)
             if block is None:
                 self.behind = False
                 break
             data, packets, position = block
-            for _ in range(packets):
+            end = len(data) - ways.slack
+            while packets:
+                position, repeated = ways.run(data, position, end)
+                packets -= repeated
+                count += repeated
+                if not packets:
+                    break
                 step, sec, nsec, snaplen, status, mac, tci, _, kind = unpack(data, position)
-                start = position + mac
+                if not (loopback and kind == _OUTGOING):
+                    time = sec + nsec / 1_000_000_000
+                    vlans = (tci & 0xFFF,) if status & _VLAN_VALID else ()
+                    start = position + mac
+                    count += 1
+                    record = Record(time, link, kind == _OUTGOING, data[start : start + snaplen], vlans)
+                    take(record, data, position)
+                packets -= 1
                 position += step
-                if loopback and kind == _OUTGOING:
-                    continue
-                time = sec + nsec / 1_000_000_000
-                lane = tci & 0xFFF if status & _VLAN_VALID else -1
-                count += 1
-                if not repeats(lane, data, start, start + snaplen, time):
-                    vlans = (lane,) if lane >= 0 else ()
-                    take(lane, Record(time, link, kind == _OUTGOING, data[start : start + snaplen], vlans))
         if count:
-            self.newest = time
+            self.newest = time = max(time, ways.newest)
         else:
             self.raise_pending()
         return count, time

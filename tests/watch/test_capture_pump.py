@@ -16,6 +16,7 @@ from tests.core.veth import cable
 from vrrpcore.addresses import VRRP_GROUP4
 from vrrpcore.frames import build_advert
 from vrrpcore.judge import Judge
+from vrrpcore.judge.express import RING, Express
 from vrrpcore.records import Record
 from vrrpwatch.capture import LiveCapture, open_live
 from vrrpwatch.listening import Ears
@@ -95,13 +96,16 @@ def test_two_interfaces_are_pumped_in_the_order_of_time(indexes: dict[str, int])
     taken: list[Record] = []
     shown: list[int] = []
 
-    def repeats(lane: int, data: bytes, start: int, stop: int, time: float) -> bool:
-        shown.append(lane)
-        return False
+    class Shown(Express):
+        def run(self, buf: bytes, pos: int, end: int) -> tuple[int, int]:
+            shown.append(pos)
+            return super().run(buf, pos, end)
+
+    ways = Shown(Judge(), RING)
 
     with open_live(["in", "out"], join=False) as capture:
         send("in", [OURS["v2"](())] * 5)
-        until(lambda: len(taken) >= 10, lambda: capture.pump(0.1, repeats, lambda lane, record: taken.append(record)))
+        until(lambda: len(taken) >= 10, lambda: capture.pump(0.1, ways, lambda record, block, at: taken.append(record)))
     assert shown == []  # several sockets: the order of records comes first
     assert [record.time for record in taken] == sorted(record.time for record in taken)
     assert sorted(record.link.name for record in taken) == ["in"] * 5 + ["out"] * 5

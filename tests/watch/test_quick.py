@@ -52,7 +52,6 @@ def quick(data: bytes, chunk: int = 1 << 20, caps: Caps | None = None) -> tuple[
             way.take(record)
     for record in decoder.finish():
         way.take(record)
-    way.settle()
     return judge.report(None, "x"), decoder.counters
 
 
@@ -88,8 +87,8 @@ def test_the_benchmarks_capture_is_judged_the_same(tmp_path: Path, routers: int,
 
 
 def test_contents_that_are_counted_in_bulk_are_entered_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vrrpwatch.quick._MOST_PENDING", 50)
-    monkeypatch.setattr("vrrpwatch.quick._MOST", 7)
+    monkeypatch.setattr("vrrpcore.judge.express._MOST_PENDING", 50)
+    monkeypatch.setattr("vrrpcore.judge.express.MOST", 7)
     data = captures.write(tmp_path / "bench.pcap", 3000, 40, 0.1).read_bytes()
     assert quick(data, 4000) == plain(data)
 

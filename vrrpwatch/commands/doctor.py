@@ -33,8 +33,8 @@ class Collector(Ears):
         self.own: set[tuple[int, int]] = set()
         self.transports: set[tuple[int, int, str]] = set()
 
-    def _take(self, lane: int, record: Record) -> None:  # each content comes this way at least once
-        super()._take(lane, record)
+    def _take(self, record: Record, block: bytes = b"", at: int = 0) -> None:  # each content comes so at least once
+        super()._take(record, block, at)
         frame, _ = self.memo.lookup(record.frame, record.link.linktype, record.vlans)
         if isinstance(frame.body, Advertisement) and frame.ip is not None and len(self.transports) < 256:
             ip = frame.ip

@@ -9,6 +9,8 @@ renders the books as a `verdict.Judgement`. Nothing here reads a clock: replay g
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import INVALID_REASONS
 from ..frames import Arp, Carp, Frame, Malformed, Membership, Neighbour
 from ..packet import Advertisement
@@ -21,6 +23,9 @@ from .owners import Owners
 from .quiet import rearm, repeats
 from .report import build, settle
 from .rounds import Round
+
+if TYPE_CHECKING:
+    from .express import Express
 
 BACKWARDS = 1.0  # seconds by which time may run backwards (merged files) before it is a clock step
 
@@ -41,6 +46,7 @@ class Judge:
         self.malformed: dict[str, int] = {}
         self.start: float | None = None
         self.end: float | None = None
+        self.short: Express | None = None  # counts what only repeats, and enters it before anybody looks
 
     def observe(self, time: float, segment: str, outgoing: bool, frame: Frame, ident: int | None = None) -> None:
         """Take one frame. `time` in epoch seconds; `segment` names the broadcast domain (with `.vlan`);
@@ -165,6 +171,8 @@ class Judge:
 
     def advance(self, now: float) -> None:
         """Let time pass without a frame: claims lapse, rounds close."""
+        if self.short is not None:
+            self.short.serve(now)
         if now > self.docket.now:
             self._serve(now)
             self.docket.now = now
@@ -185,6 +193,8 @@ class Judge:
         """The judgement as of `now` (epoch seconds; None: the last frame's time)."""
         if now is not None:
             self.advance(now)
+        if self.short is not None:
+            self.short.settle()
         settle(self.docket)
         return self.render(now, source, version)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from ..tally import Claimant, delta, superior
@@ -122,6 +123,46 @@ class Contention:
         gap = claimant.last - claimant.previous if claimant.previous > self.began else 0.0
         if gap > SKIP * claimant.interval and claimant.step == 1 and not lock.third:
             lock.skipped = True
+
+    def turns(self, x: Claimant, y: Claimant, events: list[float]) -> None:
+        """`turn` for many adverts at once, before they are in the books: times, y's negative; each IP ID follows."""
+        lock, began = self.lock, self.began
+        tolerance = 0.004 + 0.004 * x.interval
+        early, full, quarter = 0.75 * x.interval, x.interval - tolerance, min(LATE_LIMIT, x.interval / 4)
+        answer = min(ANSWER_LIMIT, x.interval / 8)
+        x_skip = SKIP * x.interval if x.ident is not None else inf
+        y_skip = SKIP * y.interval if y.ident is not None else inf
+        x_last, y_last = x.last, y.last
+        for event in events:
+            if event < 0:
+                now = -event
+                lock.y_adverts += 1
+                lock.last_y = now
+                lock.open_turn = True
+                lock.third = False
+                if now - y_last > y_skip and y_last > began:
+                    lock.skipped = True
+                y_last = now
+                continue
+            gap, after = event - x_last, event - lock.last_y
+            if lock.last_y:
+                if x_last and gap < early and 0 <= after <= quarter and lock.late_last != lock.y_adverts:
+                    lock.late_last = lock.y_adverts
+                    lock.late += 1
+                if lock.open_turn and after <= answer:
+                    lock.answered += 1
+                    lock.open_turn = False
+                    if x_last and gap < full:
+                        self._heard_y()
+                        self.answered_before = True
+                if ANSWER_LIMIT < after < full and not lock.third:
+                    lock.inside += 1
+            if gap > x_skip and x_last > began and not lock.third:
+                lock.skipped = True
+            x_last = event
+        above = [t for t in events if t > 0]
+        lock.x_adverts += len(above)
+        self.ignored.extend(above)
 
     def _x_spoke(self, x: Claimant, now: float) -> None:
         lock = self.lock

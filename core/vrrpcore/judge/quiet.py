@@ -8,8 +8,10 @@ it has one claim, one component, one content and nothing open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..frames import Frame
-from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
+from ..tally import COPY_WINDOW, LAPSE_INTERVALS, RECENT, Claimant
 from .clones import SAME_PACE
 from .docket import Book, Docket
 from .masters import flap_window
@@ -52,6 +54,47 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     sole.versions[advert.version] = (advert, sole.ip, time)
     book.router.last = time
     return True
+
+
+def repeat_many(book: Book, sole: Claimant, times: list[float], holes: list[tuple[int, int]]) -> None:
+    """`repeats` for adverts of which each was found a mere repetition, with the IP ID of the one before + 1.
+
+    Exceptions are `holes`: (index, identification).
+    """
+    speak_many(sole, times, holes)
+    book.router.last = sole.last
+
+
+def speak_many(claimant: Claimant, times: list[float], holes: Sequence[tuple[int, int]] = ()) -> None:
+    """Enter adverts that repeat the claimant's last one, `times` in their order, into its book."""
+    number = len(times)
+    claimant.previous = times[-2] if number > 1 else claimant.last
+    claimant.last = times[-1]
+    claimant.count += number
+    claimant.spoke += number
+    claimant.versions[claimant.advert.version] = (claimant.advert, claimant.ip, claimant.last)
+    mac = claimant.mac
+    row = claimant.macs[mac]
+    row[0] += number
+    row[2] = claimant.last
+    if claimant.ident is None:
+        claimant.recent.extend([(time, None, mac) for time in times[-RECENT:]])
+        return
+    begin, ident, lost = 0, claimant.ident, 0
+    for end, resumed in (*holes, (number, 0)):
+        if end > begin:
+            claimant.step = 1
+        first = max(begin, end - RECENT)
+        claimant.recent.extend([(times[n], ident + 1 + n - begin & 0xFFFF, mac) for n in range(first, end)])
+        ident = ident + end - begin & 0xFFFF
+        if end < number:
+            claimant.recent.append((times[end], resumed, mac))
+            claimant.step = resumed - ident & 0xFFFF
+            lost += claimant.step != 1
+            begin, ident = end + 1, resumed
+    claimant.ident = ident
+    claimant.counted += number - lost
+    claimant.uncounted += lost
 
 
 def enter_ident(claimant: Claimant, time: float, ident: int | None) -> bool:

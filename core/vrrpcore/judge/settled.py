@@ -14,7 +14,7 @@ from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
 from .contention import Contention
 from .docket import Book, Docket
 from .masters import flap_window
-from .quiet import constant, enter_ident, same_content
+from .quiet import constant, enter_ident, same_content, speak_many
 
 
 def may_settle(docket: Docket, book: Book) -> Contention | None:
@@ -78,6 +78,31 @@ def _enter(book: Book, contention: Contention, me: Claimant, other: Claimant, ti
         record.last = time
         record.until = time if contention.rejecting else other.last
         book.split_last_seen = max(book.split_last_seen, time)
+
+
+def go_on_many(book: Book, contention: Contention, events: list[float]) -> None:
+    """`goes_on` for adverts of which each was found to repeat its side's last one, with the IP ID of that + 1.
+
+    `events` are their times in their order, those of the inferior side negative.
+    """
+    x, y = contention.sides()
+    contention.turns(x, y, events)
+    above, below = [t for t in events if t > 0], [-t for t in events if t < 0]
+    if above:
+        speak_many(x, above)
+        x.outranked_at = x.outranked_by = None
+    if below:
+        speak_many(y, below)
+        y.outranked_at = y.outranked_by = None
+    last, other = (x.last, y) if events[-1] > 0 else (y.last, x)
+    if events[-1] > 0 and not contention.kinds:
+        y.outranked_at, y.outranked_by = x.last, x
+    book.router.last = last
+    record = contention.record
+    if record is not None:
+        record.last = last
+        record.until = last if contention.rejecting else other.last
+        book.split_last_seen = max(book.split_last_seen, last)
 
 
 def rearm(docket: Docket, book: Book, at: float) -> bool:
