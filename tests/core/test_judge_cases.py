@@ -189,6 +189,18 @@ def test_one_address_under_two_vrids_is_a_split() -> None:
     assert wire.worst() == ("split_brain", "vrid_mismatch")
 
 
+def test_a_host_that_claims_two_vrids_at_once_takes_over_in_one_of_them_only() -> None:
+    """Its handover under one VRID is not part of the contention that its claim under the other one began."""
+    old, backup = Host(4, 150, version=3), Host(2, 150, version=3)
+    here, there = Host(1, 150, version=3), Host(1, 150, vrid=52)
+    wire = Wire().at(0, old.advert()).at(1, backup.advert())
+    old.version = backup.version = 2
+    old.auth_type = backup.auth_type = 1
+    wire.at(2, old.advert()).at(2.1, old.advert(100))
+    wire.at(2.604, there.advert()).at(2.604, here.advert()).at(3.604, backup.advert())
+    assert wire.judgement().worst.cls in ("split_brain", "split_brain_suspected")
+
+
 def test_residual_address_needs_two_rounds() -> None:
     a, b = pair()
     wire = Wire().adverts(a, 0, 5).adverts(b, 7.61, 14)

@@ -71,6 +71,12 @@ def listener() -> Iterator[Listener]:
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def samples_are_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples' times are of a fixed day in the past; what is a day old would be given up."""
+    monkeypatch.setattr(couriers, "GIVE_UP", float("inf"))
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

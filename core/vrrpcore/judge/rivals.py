@@ -154,7 +154,8 @@ def _last_before(claimant: Claimant, now: float) -> float:
 
 def _absorb_handover(book: Book, contention: Contention) -> None:
     """What was entered as a clean handover was the beginning of the overlap."""
-    for record in list(book.episodes):
+    own = contention.second in book.router.claimants.values()  # else a host of the same name, under another VRID
+    for record in list(book.episodes) if own else ():
         if (
             record.kind == "handover"
             and record.end == contention.began
