@@ -1,4 +1,4 @@
-"""Wires merged into one stream of records in the order of the kernel's timestamps, and the door to capture files.
+"""Wires merged into one stream of records in the order of the kernel's timestamps.
 
 `poll(timeout)` returns what has arrived, so that the caller's clock goes on without frames. Interfaces may go down,
 vanish and come back: each is looked up again once a second, and what happened is said in `counters.notes` and `up`.
@@ -21,9 +21,6 @@ from vrrpcore.membership import Joined, memberships
 from vrrpcore.records import ETHERNET, RAW, Link, Record, SourceCounters
 
 from .interfaces import Interface, choose, interfaces, segment_name
-from .sensors import FileCapture, open_files, parse_sensor
-
-__all__ = ["FileCapture", "LiveCapture", "open_files", "open_live", "parse_sensor"]
 
 #: With more interfaces than this one socket listens to all; a ring is 16 MiB for up to two, 4 MiB for up to eight.
 _OWN_SOCKETS: Final = 8

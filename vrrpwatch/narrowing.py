@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
+from vrrpcore.addresses import pack, text
+from vrrpcore.errors import UsageError
 from vrrpcore.verdict import (
     FAMILY_NAMES,
     RANK,
@@ -27,8 +29,7 @@ HANDOVERS: Final = {
 LOST: Final = Finding("no_master", "master_lost")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What `check` was asked about; empty fields ask about everything."""
 
     vrids: tuple[int, ...] = ()
@@ -46,6 +47,14 @@ class Wanted:
     def segment(self, name: str) -> bool:
         """Whether a broadcast domain was asked about; its VLANs belong to it."""
         return not self.segments or any(name == one or name.startswith(f"{one}.") for one in self.segments)
+
+
+def address(word: str, option: str) -> str:
+    """An address in its usual spelling; UsageError."""
+    try:
+        return text(pack(word))
+    except ValueError:
+        raise UsageError(f"{option} {word}: not an IPv4 or IPv6 address") from None
 
 
 def narrow(judgement: Judgement, wanted: Wanted, *, hearing: bool) -> Judgement:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from vrrpcore.errors import UsageError
 from vrrpcore.pcap import PcapDecoder
@@ -23,16 +22,14 @@ from .files import STDIN, CaptureFile
 _HEAD: Final = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """First and last time of a file's records, epoch seconds; None, None: it holds none."""
 
     first: float | None
     last: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sensor:
+class Sensor(NamedTuple):
     """One vantage point: a name and its files in the order of their time."""
 
     name: str

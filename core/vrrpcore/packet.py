@@ -24,7 +24,6 @@ and accepts it by itself. VRRPv2 knows the message alone, IPv6 the pseudo-header
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError
 from typing import Final
@@ -32,6 +31,7 @@ from typing import Final
 from .addresses import VRRP_GROUP4
 from .checksums import checksum, pseudo_remainder, remainder
 from .errors import ParseError
+from .values import value
 
 PROTOCOL: Final = 112  # RFC 9568 §5.1.1.4
 ADVERTISEMENT: Final = 1  # the only type (RFC 9568 §5.2.2)
@@ -41,7 +41,7 @@ KNOWN_AUTH_TYPES: Final = (0, 1, 2)  # RFC 3768 §5.3.6: none, and the two of RF
 _HEADER: Final = Struct("!BBBBHH")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Advertisement:
     """One VRRP ADVERTISEMENT as it was on the wire; `version` is a value, not a class tree.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from vrrpcore.values import value
+
 #: Link types of <https://www.tcpdump.org/linktypes.html> that the codec takes apart.
 ETHERNET: Final = 1
 RAW: Final = 101
@@ -18,7 +20,7 @@ RAW_ALIASES: Final = (12, 14)
 SUPPORTED: Final = frozenset((ETHERNET, RAW, *RAW_ALIASES, IPV4, IPV6, SLL, SLL2))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Link:
     """Where a frame was captured: one interface of one sensor, or one interface of a capture file."""
 

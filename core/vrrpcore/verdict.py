@@ -5,8 +5,11 @@ The words, their order and the JSON shape are a contract with users; times are e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field, fields
+from operator import attrgetter
 from typing import Any, Final
+
+from vrrpcore.values import value
 
 #: verdict class -> plugin state; in the order of badness, worst first.
 CLASS_STATE: Final[dict[str, str]] = {
@@ -30,7 +33,7 @@ EXIT_CODES: Final = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 FAMILY_NAMES: Final = {4: "ipv4", 6: "ipv6"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finding:
     """A class and its cause (None when all is well)."""
 
@@ -41,7 +44,7 @@ class Finding:
         return {"class": self.cls, "cause": self.cause}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MasterRow:
     """One claimant of a virtual router in the window."""
 
@@ -58,10 +61,14 @@ class MasterRow:
     auth_data: bytes = field(default=b"", repr=False)  # for expectations; a secret, never written out
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name != "auth_data"}
+        return dict(zip(_MASTER, _master(self), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+_MASTER: Final = tuple(each.name for each in fields(MasterRow) if each.name != "auth_data")
+_master: Final = attrgetter(*_MASTER)
+
+
+@value
 class Episode:
     """A stretch of time in which something other than steady was so; open while `end` is None."""
 
@@ -81,13 +88,15 @@ class Episode:
     remedy: str
 
     def as_json(self) -> dict[str, Any]:
-        row = {name: getattr(self, name) for name in self.__slots__ if name != "cls"}
-        ordered = {"id": row.pop("id"), "class": self.cls}
-        ordered.update({k: list(v) if isinstance(v, tuple) else v for k, v in row.items()})
-        return ordered
+        values = (list(each) if type(each) is tuple else each for each in _episode(self))
+        return dict(zip(_EPISODE, values, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+_EPISODE: Final = tuple("class" if each.name == "cls" else each.name for each in fields(Episode))
+_episode: Final = attrgetter(*(each.name for each in fields(Episode)))
+
+
+@value
 class Counters:
     """Cumulative since the router was first seen; never decrease while it is remembered."""
 
@@ -100,7 +109,7 @@ class Counters:
     episodes_by_cause: dict[tuple[str, str], int] = field(default_factory=dict)  # (class, cause), counted at the end
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouterVerdict:
     """One virtual router: (segment, family, vrid)."""
 
@@ -129,7 +138,7 @@ class RouterVerdict:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddressVerdict:
     """One virtual address: how many hosts answer for it."""
 
@@ -151,7 +160,7 @@ class AddressVerdict:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SensorFacts:
     """What the sensor itself received."""
 
@@ -174,7 +183,7 @@ class SensorFacts:
         return row
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Worst:
     """The worst finding of the window and where it was."""
 
@@ -190,7 +199,7 @@ class Worst:
         return row
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judgement:
     """Everything that was judged over one window; `as_json` is schema 1 of `-o json`."""
 

@@ -8,13 +8,12 @@ import shlex
 import subprocess
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.support import ROOT, program
-from vrrpwatch.cli import app
+from vrrpwatch.cli import command_line
 
 DEPLOY = ROOT / "deploy"
 PROGRAM = "/opt/vrrpwatch/bin/vrrpwatch"
@@ -50,10 +49,7 @@ def words_of(path: Path) -> list[str]:
 
 def assert_known(words: list[str]) -> None:
     """Every command and option of a command line is one of ours."""
-    import typer
-
-    command: Any = typer.main.get_command(app)
-    known = command.commands[words[0]]
+    known = command_line().commands[words[0]].load()
     options = {name for parameter in known.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words[1:] if word.startswith("-")} <= options
 

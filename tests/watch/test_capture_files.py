@@ -17,9 +17,8 @@ import pytest
 from tests.core.capture_octets import enhanced, interface, pcap, section
 from tests.support import ROOT
 from vrrpcore.errors import SourceError, UsageError
-from vrrpwatch.capture import open_files, parse_sensor
 from vrrpwatch.files import CaptureFile
-from vrrpwatch.sensors import Sensor, Span, plan, span
+from vrrpwatch.sensors import Sensor, Span, open_files, parse_sensor, plan, span
 
 T0 = 1_795_336_654.0
 FRAMES = [(T0 + n, bytes((n, *range(59)))) for n in range(100)]
@@ -123,7 +122,7 @@ def test_standard_input_is_read_in_bounded_memory() -> None:
     """200 MB through a pipe; the reader may use at most 400 MiB of address space in all."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))\n"
-        "from vrrpwatch.capture import open_files\n"
+        "from vrrpwatch.sensors import open_files\n"
         "print(sum(1 for _ in open_files(['-'])))"
     )
     path = os.pathsep.join(str(ROOT / folder) for folder in ("", "core", "exporters"))

@@ -23,9 +23,9 @@ from vrrpcore.pcap import Decoder
 from vrrpcore.records import SourceCounters, segment_of
 from vrrpcore.tally import Caps
 from vrrpcore.verdict import Judgement
-from vrrpwatch.capture import open_files
 from vrrpwatch.quick import Quick
 from vrrpwatch.replay import replay
+from vrrpwatch.sensors import open_files
 
 REPLAYS = sorted((ROOT / "tests" / "replays").rglob("*.pcap*"))
 T0 = 1_795_336_654.0

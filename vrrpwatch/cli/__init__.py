@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from vrrpwatch import __version__
-from vrrpwatch.cli import configuring, labs, packs, running, sensing
+from vrrpwatch.cli.lazy import Later, spare
 from vrrpwatch.cli.shared import one_of
 
 HELP = """\
@@ -64,19 +64,30 @@ def options(
     set_up_logging(level, log_format)
 
 
-app.command(short_help="Listen, judge, print one verdict; exit code 0 to 3.")(sensing.check)
-app.command(short_help="The daemon: sensor, exporter, notifications.")(running.watch)
-app.command(short_help="Judge captures: who was master, when two were, why.")(sensing.analyze)
-app.command(name="list", short_help="Inventory of the virtual routers that are heard.")(sensing.list_routers)
-app.command(short_help="The same as a live screen.")(sensing.top)
-app.command(short_help="Past episodes, from the journal of watch.")(sensing.history)
-app.command(short_help="This host's part: firewall, memberships, sysctls, residue.")(sensing.doctor)
-app.command(short_help="The active speaker, from a keepalived.conf.")(running.run)
-app.add_typer(configuring.app, short_help="keepalived.conf: check, show, explain, fix.")
-app.command(short_help="Write out the Prometheus alert rules and runbooks.")(packs.rules)
-app.command(short_help="Write out the Grafana dashboards.")(packs.dashboard)
-app.command(short_help="A real split brain in namespaces, judged and healed.")(labs.demo)
-app.add_typer(labs.app, short_help="A lab to split, heal, enter and lie to.")
+#: Name, short help, and where its declaration is: in the order of `--help`.
+COMMANDS: Final = (
+    ("check", "Listen, judge, print one verdict; exit code 0 to 3.", "sensing:check"),
+    ("watch", "The daemon: sensor, exporter, notifications.", "running:watch"),
+    ("analyze", "Judge captures: who was master, when two were, why.", "sensing:analyze"),
+    ("list", "Inventory of the virtual routers that are heard.", "sensing:list_routers"),
+    ("top", "The same as a live screen.", "sensing:top"),
+    ("history", "Past episodes, from the journal of watch.", "sensing:history"),
+    ("doctor", "This host's part: firewall, memberships, sysctls, residue.", "sensing:doctor"),
+    ("run", "The active speaker, from a keepalived.conf.", "running:run"),
+    ("rules", "Write out the Prometheus alert rules and runbooks.", "packs:rules"),
+    ("dashboard", "Write out the Grafana dashboards.", "packs:dashboard"),
+    ("demo", "A real split brain in namespaces, judged and healed.", "labs:demo"),
+    ("config", "keepalived.conf: check, show, explain, fix.", "configuring:app"),
+    ("lab", "A lab to split, heal, enter and lie to.", "labs:app"),
+)
+
+
+def command_line() -> Any:
+    """The whole command line; the commands are `Later`."""
+    command: Any = spare(typer.main.get_command(app))
+    for name, short_help, where in COMMANDS:
+        command.add_command(Later(name, short_help, f"vrrpwatch.cli.{where}"))
+    return command
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -84,7 +95,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     from vrrpwatch.commands.outcome import run_to_exit
 
     words = sys.argv[1:] if arguments is None else arguments
-    command = typer.main.get_command(app)
-    name = next((word for word in words if word in getattr(command, "commands", ())), "")
+    command = command_line()
+    name = next((word for word in words if word in command.commands), "")
     # standalone_mode=False: errors become one line instead of being printed over several with exit code 2
     run_to_exit(lambda: command.main(args=words, prog_name="vrrpwatch", standalone_mode=False), name)

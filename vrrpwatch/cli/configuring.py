@@ -12,6 +12,7 @@ app = typer.Typer(
     name="config",
     help="keepalived.conf: every problem with line and remedy, normalised, explained, repaired. Needs no rights.",
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
 )
 

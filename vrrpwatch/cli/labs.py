@@ -16,6 +16,7 @@ app = typer.Typer(
     name="lab",
     help="A pair and an observer in namespaces, to try things in. Needs user namespaces or root.",
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
 )
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from vrrpcore.frames import unwrap
 from vrrpcore.judge import Judge
 from vrrpcore.records import segment_of
 from vrrpcore.verdict import Judgement
 from vrrpwatch import __version__
-from vrrpwatch.capture import FileCapture, open_files, parse_sensor
-from vrrpwatch.commands.check import address
 from vrrpwatch.commands.console import Output, answer, remark, render
-from vrrpwatch.narrowing import Wanted, narrow
+from vrrpwatch.narrowing import Wanted, address, narrow
 from vrrpwatch.progress import Progress
 from vrrpwatch.replay import replay
+from vrrpwatch.sensors import FileCapture, open_files, parse_sensor
 
 ONE_LAN: Final = "capture"  # the segment of several sensors that each show one link
 
 
-@dataclass(frozen=True, slots=True)
-class AnalyzeOptions:
+class AnalyzeOptions(NamedTuple):
     """What the command line said."""
 
     files: tuple[str, ...]

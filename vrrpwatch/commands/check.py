@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vrrpcore.addresses import pack, text
+from vrrpcore.addresses import pack
 from vrrpcore.errors import PermissionMissing, SourceError, UsageError, VrrpwatchError
 from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpwatch import __version__
 from vrrpwatch.commands.console import Output, answer, remark, render
-from vrrpwatch.narrowing import Wanted, narrow
+from vrrpwatch.narrowing import Wanted, address, narrow
 
 if TYPE_CHECKING:
     from vrrpcore.judge.expectations import Expected
@@ -24,8 +24,7 @@ BROAD: Final = (None, "deaf", "mutually_deaf")  # causes that the next advert ma
 PATIENCE: Final = 2.6  # seconds of listening, up to which that answer is waited for all the same
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(NamedTuple):
     """What the command line said."""
 
     interfaces: tuple[str, ...] = ()
@@ -41,8 +40,7 @@ class CheckOptions:
     output: Output = "plugin"
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """What was asked about and what is expected: narrows a judgement to it."""
 
     wanted: Wanted
@@ -93,14 +91,6 @@ def _wanted(options: CheckOptions) -> Wanted:
         raise UsageError("--prometheus asks the fleet alone: leave out --from and --interface")
     segments = tuple(word.partition("=")[2] or word for word in options.segments)
     return Wanted(options.vrids, tuple(address(vip, "--vip") for vip in options.vips), segments)
-
-
-def address(word: str, option: str) -> str:
-    """An address in its usual spelling; UsageError."""
-    try:
-        return text(pack(word))
-    except ValueError:
-        raise UsageError(f"{option} {word}: not an IPv4 or IPv6 address") from None
 
 
 def _judge(options: CheckOptions, wanted: Wanted) -> Judgement:

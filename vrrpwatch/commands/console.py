@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -69,6 +68,8 @@ class _JsonLines(logging.Formatter):
     """One JSON object for each line of the log."""
 
     def format(self, record: logging.LogRecord) -> str:
+        import json  # most logs are text
+
         row: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from vrrpcore.packet import Advertisement
+from vrrpcore.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuthHeader:
     """IP Authentication Header (RFC 4302), as keepalived sends it before VRRPv2 (RFC 2338 §5.3.6.3)."""
 
@@ -17,7 +17,7 @@ class AuthHeader:
     icv: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IpFacts:
     """The facts of the IP header that are evidence."""
 
@@ -31,7 +31,7 @@ class IpFacts:
     ah: AuthHeader | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arp:
     """An ARP message for Ethernet/IPv4 (RFC 826)."""
 
@@ -42,7 +42,7 @@ class Arp:
     target_ip: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Neighbour:
     """A Neighbour Solicitation (135) or Advertisement (136) (RFC 4861 §4.3, §4.4)."""
 
@@ -54,7 +54,7 @@ class Neighbour:
     override: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Membership:
     """A host's IGMPv1/2/3 or MLDv1/2 report: the groups that it says it listens to (joined) or leaves."""
 
@@ -62,14 +62,14 @@ class Membership:
     left: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Carp:
     """OpenBSD CARP: shares protocol 112 with VRRP; recognised, named and never counted as a broken VRRP."""
 
     vhid: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Malformed:
     """A frame that should have been one of ours and is not; `reason` is one of errors.INVALID_REASONS."""
 
@@ -82,7 +82,7 @@ class Malformed:
 Body: TypeAlias = Advertisement | Arp | Neighbour | Membership | Carp | Malformed | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Frame:
     """One frame taken apart. `body` None: traffic that is not ours."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from vrrpcore.verdict import (
     SensorFacts,
     Worst,
 )
+from vrrpexporters.report.indented import indented
 
 #: A peer's answer is untrusted input: more rows than any sensor may hold are not read.
 MAX_ROWS = 65536
@@ -26,18 +26,7 @@ MAX_ROWS = 65536
 
 def as_json(judgement: Judgement) -> str:
     """One JSON document, schema 1, with a final newline; plain ASCII, no NaN."""
-    return json.dumps(_finite(judgement.as_json()), indent=1) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities are no JSON: null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+    return indented(judgement.as_json()) + "\n"
 
 
 def from_json(text: str | bytes, where: str) -> Judgement:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from vrrpcore.verdict import CLASS_STATE, RANK, AddressVerdict, Episode, Judgement, RouterVerdict
+from vrrpcore.verdict import CLASS_STATE, RANK, Episode, Judgement, RouterVerdict
 from vrrpexporters.report import words
 
 MAX_ROUTERS: Final = 50  # rows of detail and perfdata: monitoring systems cut long output anywhere
@@ -38,7 +38,7 @@ def _headline(judgement: Judgement) -> str:
         return _all_well(judgement)
     where = words.place(worst.vrid, worst.family, worst.segment)
     router = words.worst_router(judgement)
-    address = None if router else worst_address(judgement)
+    address = None if router else words.worst_address(judgement)
     if router is None and address is not None:
         where = f"{address.vip}{f' on {address.segment}' if address.segment else ''}"
         who = f", {words.plural(address.hosts, 'host')} answer" if address.hosts else ""
@@ -110,15 +110,6 @@ def _unheard(judgement: Judgement) -> str:
     if facts.frames:
         return f"no VRRP advert heard{where}{length} ({words.plural(facts.frames, 'other frame')})"
     return f"nothing heard{where}{length}: wrong interface, no link, or no port that sees the segment"
-
-
-def worst_address(judgement: Judgement) -> AddressVerdict | None:
-    """The address that `worst` of the judgement is about, when it is about one."""
-    worst = judgement.worst
-    for row in judgement.addresses:
-        if row.segment == worst.segment and (row.worst.cls, row.worst.cause) == (worst.cls, worst.cause):
-            return row
-    return None
 
 
 def _perfdata(judgement: Judgement) -> list[str]:

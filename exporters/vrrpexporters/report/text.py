@@ -7,7 +7,6 @@ from typing import Final
 
 from vrrpcore.verdict import CLASS_STATE, AddressVerdict, Episode, Judgement, MasterRow, RouterVerdict
 from vrrpexporters.report import words
-from vrrpexporters.report.plugin import worst_address
 
 COLOURS: Final = {"OK": "\x1b[32m", "WARNING": "\x1b[33m", "CRITICAL": "\x1b[1;31m", "UNKNOWN": "\x1b[35m"}
 RESET: Final = "\x1b[0m"
@@ -18,14 +17,13 @@ MAX_EPISODES: Final = 30  # of one router; the JSON has them all
 def as_text(judgement: Judgement, *, colour: bool = False) -> str:
     """The whole report; `colour` adds ANSI colours to the state words."""
     lines = _head(judgement, colour)
-    loud = [row for row in sorted(judgement.routers, key=words.badness) if row.episodes or row.worst.cls != "steady"]
-    quiet = [row for row in sorted(judgement.routers, key=words.badness) if row not in loud]
-    for row in loud:
+    rows = sorted(judgement.routers, key=words.badness)
+    loud = [row for row in rows if row.episodes or row.worst.cls != "steady"]
+    quiet = [row for row in rows if not row.episodes and row.worst.cls == "steady"]
+    short = len(quiet) > MAX_QUIET
+    for row in loud if short else loud + quiet:
         lines += ["", *_router(row, colour)]
-    if len(quiet) <= MAX_QUIET:
-        for row in quiet:
-            lines += ["", *_router(row, colour)]
-    else:
+    if short:
         lines += ["", *_quiet(quiet)]
     lines += _addresses(judgement.addresses)
     lines += _sensor(judgement)
@@ -39,7 +37,7 @@ def _paint(text: str, state: str, colour: bool) -> str:
 def _head(judgement: Judgement, colour: bool) -> list[str]:
     worst = judgement.worst
     what = words.finding(worst.cls, worst.cause)
-    address = worst_address(judgement) if words.worst_router(judgement) is None else None
+    address = words.worst_address(judgement) if words.worst_router(judgement) is None else None
     where = address.vip if address else words.place(worst.vrid, worst.family, worst.segment)
     if worst.cls == "unknown":
         what, where = "nothing that could be judged", ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from vrrpcore.verdict import RANK, Episode, Finding, Judgement, MasterRow, RouterVerdict, Worst
+from vrrpcore.verdict import RANK, AddressVerdict, Episode, Finding, Judgement, MasterRow, RouterVerdict, Worst
 
 #: class -> what people call it
 PHRASES: Final[dict[str, str]] = {
@@ -30,6 +30,8 @@ HOLDING: Final = frozenset(("live", "suppressed"))
 
 def printable(text: str) -> str:
     """Text from a file or a peer without control characters, so that it cannot steer a terminal or break a line."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -99,5 +101,14 @@ def worst_router(judgement: Judgement) -> RouterVerdict | None:
     worst = judgement.worst
     for row in judgement.routers:
         if (row.segment, row.family, row.vrid) == (worst.segment, worst.family, worst.vrid):
+            return row
+    return None
+
+
+def worst_address(judgement: Judgement) -> AddressVerdict | None:
+    """The address that `worst` of the judgement is about, when it is about one."""
+    worst = judgement.worst
+    for row in judgement.addresses:
+        if row.segment == worst.segment and (row.worst.cls, row.worst.cause) == (worst.cls, worst.cause):
             return row
     return None
