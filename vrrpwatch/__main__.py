@@ -19,6 +19,7 @@ def main() -> NoReturn:
     from vrrpwatch import cli
 
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # what is loaded and judged is not garbage either
     gc.enable()
     try:
         cli.main()

@@ -220,6 +220,17 @@ def test_standard_input_is_read_and_a_closed_stdout_is_no_traceback() -> None:
     assert (process.returncode, err) == (141, "")
 
 
+@pytest.mark.parametrize(("words", "code"), [(("--help",), 1), (("analyze", "CAPTURE"), 3)], ids=["help", "analyze"])
+def test_a_full_disk_is_one_line_and_no_success(words: tuple[str, ...], code: int) -> None:
+    words = tuple(capture("many_vrids_v2_255") if word == "CAPTURE" else word for word in words)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "vrrpwatch", *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert (done.returncode, done.stderr) == (code, "vrrpwatch: error: No space left on device\n")
+
+
 def test_check_asks_other_sensors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"http://a": STEADY, "http://b": SPLIT}
     monkeypatch.setattr(fleet, "fetch", lambda url, timeout=5.0: answers[url])
