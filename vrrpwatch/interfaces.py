@@ -9,12 +9,12 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from struct import Struct
 from typing import Final
 
 from vrrpcore.errors import SourceError
+from vrrpcore.values import value
 
 #: Kinds whose frames their parent shows as well (tagged, or with the child's own MAC): listening to both counts twice.
 _CHILDREN: Final = frozenset(("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"))
@@ -34,7 +34,7 @@ _ATTRIBUTE = Struct("=HH")
 Prefix = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Interface:
     """A network interface as the kernel has it now."""
 
