@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from hashlib import blake2s
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +50,8 @@ class Record:
     @property
     def id(self) -> str:
         """Stable across replays: of where, what and when."""
+        from hashlib import blake2s  # loads OpenSSL, for which no start should wait
+
         text = f"{self.segment}|{self.family}|{self.vrid}|{self.kind}|{self.start:.6f}"
         return blake2s(text.encode(), digest_size=6).hexdigest()
 

@@ -93,14 +93,9 @@ def _swapped(ident: int, order: str) -> int:
 @cache
 def _followers(order: str) -> Sequence[int]:
     """Identification as read -> the one that must follow, as read."""
-    after = array("H", [*range(1, 0x10000), 0])
     if order == ">":
-        return after
-    after.byteswap()
-    found = array("H")
-    for low in range(256):  # as read, the low octet comes first
-        found.extend(after[low::256])
-    return found
+        return array("H", [*range(1, 0x10000), 0])
+    return array("H", [*range(0x100, 0x10000), *range(1, 0x100), 0])  # the high octet is read as the low one
 
 
 _SAME: Final = range(0x10000)
