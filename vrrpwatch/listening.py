@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from vrrpcore.judge import Judge
-from vrrpcore.judge.express import RING, Express
+from vrrpcore.judge.express import Express
+from vrrpcore.judge.layouts import RING
 from vrrpcore.memo import Memo
 from vrrpcore.packet import Advertisement
 from vrrpcore.records import Record, segment_of

@@ -8,15 +8,19 @@ of the buffer) stays the decoder's business.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vrrpcore.frames import Frame
 from vrrpcore.judge import Judge
-from vrrpcore.judge.express import SLACK, Express, pcap_layout
+from vrrpcore.judge.express import Express
+from vrrpcore.judge.layouts import SLACK, Enhanced, pcap_layout
 from vrrpcore.memo import Memo
 from vrrpcore.packet import Advertisement
 from vrrpcore.pcap import PcapDecoder
 from vrrpcore.records import ETHERNET, Link, Record, segment_of
+
+if TYPE_CHECKING:
+    from vrrpcore.pcapng import PcapngDecoder
 
 #: IPv4 and IPv6 protocols that no part of the judge looks at: ICMP, TCP, UDP.
 _FOREIGN: Final = frozenset((1, 6, 17))
@@ -32,15 +36,22 @@ class Quick:
         self.memo = Memo()
         self.express = Express(judge, pcap_layout("<", 1_000_000))
         self._heard = heard  # is told of each frame that took the long way
+        self._interfaces: object = None  # of the pcapng section that is known
 
     def take(self, record: Record) -> None:
         """One record."""
         self._long(record.time, record.link, record.outgoing, record.frame, record.vlans)
 
     def attach(self, decoder: object) -> None:
-        """Serve a decoder of classic pcap with Ethernet frames; other decoders give records for `take`."""
+        """Serve a decoder of pcap with Ethernet frames, or of pcapng; whatever it keeps to itself comes by `take`."""
         self.express.forget()
-        if isinstance(decoder, PcapDecoder) and decoder.link.linktype == ETHERNET and not decoder.fcs:
+        if not isinstance(decoder, PcapDecoder):
+            from vrrpcore.pcapng import PcapngDecoder
+
+            if isinstance(decoder, PcapngDecoder):
+                decoder.quick = self._pcapng
+                self._interfaces = None
+        elif decoder.link.linktype == ETHERNET and not decoder.fcs:
             self.express.use(pcap_layout(decoder.order, decoder.units))
             decoder.quick = self._pcap
 
@@ -105,7 +116,37 @@ class Quick:
             if type(frame.body) is Advertisement:
                 self.express.learn(buf, pos, captured, segment, frame)
             return stop
-        self.express.serve(time)
+        self.express.counting.serve(time)
         docket.now = judge.end = time
         judge.frames += 1
         return stop
+
+    def _pcapng(self, pcapng: PcapngDecoder, buf: bytes, pos: int, end: int, before: list[Record]) -> int:
+        """The same for packet blocks."""
+        for record in before:
+            self.take(record)
+        pcapng.counters.frames += len(before)
+        before.clear()
+        if self._interfaces is not pcapng.interfaces or self.express.layout.order != pcapng.order:
+            self._interfaces = pcapng.interfaces
+            self.express.use(Enhanced(pcapng.order, pcapng.interfaces))
+        enough = end - SLACK
+        while pos < enough:
+            pos, adverts = self.express.run(buf, pos, enough)
+            if adverts:
+                pcapng.last = self.judge.docket.now
+                pcapng.counters.frames += adverts
+            if pos >= enough:
+                break
+            stop, records = pcapng.packet(buf, pos, end)
+            if not stop:
+                break
+            pcapng.counters.frames += len(records)
+            for record in records:
+                segment, frame = self._long(*record)
+                size = len(record.frame)
+                plain = record.link.linktype == ETHERNET and stop - pos == self.express.layout.size(size)
+                if plain and type(frame.body) is Advertisement:
+                    self.express.learn(buf, pos, size, segment, frame)
+            pos = stop
+        return pos

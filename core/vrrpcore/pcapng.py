@@ -19,7 +19,7 @@ at the next block whose lengths agree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -68,6 +68,8 @@ class PcapngDecoder:
         self.counters = counters
         self.order = "<"
         self.interfaces: list[_Interface] = []
+        #: Works off ordinary packet blocks itself: (decoder, octets, from, to, records before) -> offset reached.
+        self.quick: Callable[[PcapngDecoder, bytes, int, int, list[Record]], int] | None = None
         self.last: float | None = None
         self.offset = 0
         self._waiting: Record | None = None
@@ -124,6 +126,11 @@ class PcapngDecoder:
                     continue
                 self.order = order
             kind, total = Struct(self.order + "II").unpack_from(buf, pos)
+            if kind == ENHANCED_PACKET and self.quick is not None and self._waiting is None:
+                reached = self.quick(self, buf, pos, end, out)
+                if reached > pos:
+                    pos = reached
+                    continue
             known = kind in _OURS
             if total < 12 or total % 4 or total > (_MAX_BLOCK if known else _MAX_SKIPPED):
                 self._complain(pos, f"a block claims {total} octets")
@@ -141,6 +148,18 @@ class PcapngDecoder:
                 self._block(kind, buf[pos + 8 : pos + total - 4], out)
             pos += total
         return pos, 12
+
+    def packet(self, buf: bytes, pos: int, end: int) -> tuple[int, list[Record]]:
+        """For `quick`: where the sound packet block at `pos` ends, and what is in it; 0 for anything else."""
+        kind, total = Struct(self.order + "II").unpack_from(buf, pos)
+        stop = pos + total
+        if kind != ENHANCED_PACKET or total < 32 or total % 4 or total > _MAX_BLOCK or stop > end:
+            return 0, []
+        if self._waiting is not None or Struct(self.order + "I").unpack_from(buf, stop - 4)[0] != total:
+            return 0, []
+        out: list[Record] = []
+        self._block(kind, buf[pos + 8 : stop - 4], out)
+        return stop, out
 
     def _hides_blocks(self, buf: bytes, pos: int, end: int) -> bool:
         """The file ends inside a block: whether that is so only because the block's length is damaged."""

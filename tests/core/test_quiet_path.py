@@ -25,7 +25,8 @@ from vrrpcore import frames
 from vrrpcore.addresses import VRRP_GROUP4, VRRP_GROUP6, pack
 from vrrpcore.frames import unwrap
 from vrrpcore.judge import Caps, Judge, adverts
-from vrrpcore.judge.express import RING, SLACK, Express
+from vrrpcore.judge.express import Express
+from vrrpcore.judge.layouts import RING, SLACK
 from vrrpcore.memo import Memo
 from vrrpcore.packet import Advertisement
 from vrrpcore.pcap import Decoder

@@ -18,7 +18,7 @@ from vrrpcore import wires
 from vrrpcore.addresses import VRRP_GROUP4
 from vrrpcore.cbpf import encode, vrrp_filter
 from vrrpcore.frames import Malformed, build_advert, unwrap
-from vrrpcore.judge.express import RING
+from vrrpcore.judge.layouts import RING
 from vrrpcore.memo import Memo
 from vrrpcore.records import Link, Record
 

@@ -16,7 +16,8 @@ from tests.core.veth import cable
 from vrrpcore.addresses import VRRP_GROUP4
 from vrrpcore.frames import build_advert
 from vrrpcore.judge import Judge
-from vrrpcore.judge.express import RING, Express
+from vrrpcore.judge.express import Express
+from vrrpcore.judge.layouts import RING
 from vrrpcore.records import Record
 from vrrpwatch.capture import LiveCapture, open_live
 from vrrpwatch.listening import Ears

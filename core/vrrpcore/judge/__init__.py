@@ -25,7 +25,7 @@ from .report import build, settle
 from .rounds import Round
 
 if TYPE_CHECKING:
-    from .express import Express
+    from .counting import Counting
 
 BACKWARDS = 1.0  # seconds by which time may run backwards (merged files) before it is a clock step
 
@@ -46,7 +46,7 @@ class Judge:
         self.malformed: dict[str, int] = {}
         self.start: float | None = None
         self.end: float | None = None
-        self.short: Express | None = None  # counts what only repeats, and enters it before anybody looks
+        self.short: Counting | None = None  # counts what only repeats, and enters it before anybody looks
 
     def observe(self, time: float, segment: str, outgoing: bool, frame: Frame, ident: int | None = None) -> None:
         """Take one frame. `time` in epoch seconds; `segment` names the broadcast domain (with `.vlan`);
