@@ -280,6 +280,19 @@ def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> N
     assert fast(records) == express(records) == plain(records)
 
 
+def test_what_is_due_at_one_instant_comes_in_one_order() -> None:
+    """One claim lapses while the review of another router looks at it: the way it was counted must not show."""
+    told = [(1.0, 2, 5, 1, "advert"), (3.0, 2, 5, 3, "advert"), (4.0, 2, 5, 4, "advert"), (5.0, 2, 5, 6, "advert")]
+    told += [(6.0, 2, 5, 8, "advert"), (6.0, 2, 2, 9, "advert"), (6.6, 1, 1, 1, "advert"), (9.5, 2, 5, 0, "garp")]
+    records = [
+        Record(1_000_000 + at, LINK, False, octets)
+        for at, host, content, ident, deed in told
+        for octets in _deed(host, TEMPLATES[content], ident, deed)
+    ]
+    records = stamped(records)
+    assert fast(records) == express(records) == plain(records)
+
+
 def test_a_forgotten_router_is_not_reached_by_octets() -> None:
     """The book of an evicted router must not go on counting."""
     judge = Judge(Caps(routers=2))

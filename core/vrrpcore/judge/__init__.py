@@ -85,7 +85,8 @@ class Judge:
             router, gone = docket.tally.router(key, time)
             for old in gone:
                 self._evicted(old)
-            book = docket.books[key] = Book(router)
+            docket.routers += 1
+            book = docket.books[key] = Book(router, number=docket.routers)
         self.adverts.take(time, book, frame, advert, ip, ident)
         if book.mutes:
             claimant = book.router.claimants.get((ip.source, 0))

@@ -8,7 +8,7 @@ the long way (`Judge.observe`) may look there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from heapq import heappop, heapreplace
 from math import floor, inf
 from typing import TYPE_CHECKING, Final
@@ -18,7 +18,7 @@ from ..packet import Advertisement
 from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
 from .clones import SAME_PACE
 from .docket import Book
-from .layouts import SAME, Content, Unpack, swapped
+from .layouts import Content, Unpack, swapped
 from .masters import flap_window
 from .quiet import repeat_many, repeats
 from .rounds import Round
@@ -37,7 +37,7 @@ class Known:
 
     __slots__ = (
         "after", "before", "book", "following", "frame", "head", "holes", "interval", "key", "lapse", "last", "least",
-        "middle", "next", "own", "rival", "size", "sole", "steady", "times", "unpack", "upper",
+        "middle", "own", "rival", "size", "sole", "steady", "stride", "times", "unpack", "upper",
     )  # fmt: skip
 
     def __init__(self, content: Content, frame: Frame, book: Book, unpack: Unpack, size: int) -> None:
@@ -51,7 +51,7 @@ class Known:
         #: Seconds that lie between two adverts at least: less may be a copy, or two schedules (`judge.clones`).
         self.own = ip is not None and ip.family == 4 and not ip.dont_fragment
         self.least = COPY_WINDOW if self.own else max(COPY_WINDOW, SAME_PACE * self.interval)
-        self.next: Sequence[int] = SAME  # identification as read -> the one that must follow
+        self.stride = 0  # from an identification, as read, to the one that must follow
         self.following = 0  # the identification that must follow, as it is read
         self.last = 0.0  # time of the last advert
         #: Seconds within which the next advert must come; 0: nothing is counted here.
@@ -67,10 +67,11 @@ class Known:
 class Run:
     """A router whose adverts are counted here: those of its one master, or of the two that go on side by side."""
 
-    __slots__ = ("book", "contention", "guarded", "holes", "knowns", "times")
+    __slots__ = ("book", "contention", "first", "guarded", "holes", "knowns", "times")
 
     def __init__(self, book: Book, knowns: tuple[Known, ...], contention: Contention | None) -> None:
         self.book, self.knowns, self.contention = book, knowns, contention
+        self.first = knowns[0]
         self.guarded = False  # its deadline is looked after here, and not on the judge's heap
         self.times: list[float] = []  # of the adverts that are not yet entered; the inferior's are negative
         self.holes: list[tuple[int, int]] = []  # (which of these, its identification) where that does not follow
@@ -84,7 +85,7 @@ class Run:
     @property
     def due(self) -> float:
         """When the first of its claims would lapse (epoch seconds)."""
-        known = self.knowns[0]
+        known = self.first
         due = known.last + known.lapse
         rival = known.rival
         return due if rival is None else min(due, rival.last + rival.lapse)
@@ -95,8 +96,8 @@ class Run:
             return
         if self.contention is not None:
             go_on_many(self.book, self.contention, self.times)
-        elif self.knowns[0].sole is not None:
-            repeat_many(self.book, self.knowns[0].sole, self.times, self.holes)
+        elif self.first.sole is not None:
+            repeat_many(self.book, self.first.sole, self.times, self.holes)
         self.times.clear()
         self.holes.clear()
 
@@ -106,6 +107,10 @@ class Run:
         for known in self.knowns:
             known.sole = known.rival = None
             known.lapse, known.times, known.holes = 0.0, [], []
+
+
+#: Seconds ahead in which most deadlines lie: three intervals of 1 s.
+_SOON: Final = 4
 
 
 class Counting:
@@ -135,7 +140,7 @@ class Counting:
             return False
         known.holes.append((len(known.times), number))
         known.times.append(time)
-        known.following = known.next[ident]
+        known.following = ident + known.stride
         known.last = time
         return True
 
@@ -145,7 +150,7 @@ class Counting:
         run = self._runs.get(book)
         if run is not None:
             run.enter()
-        number = None if known.next is SAME else swapped(ident, self.order)
+        number = None if not known.stride else swapped(ident, self.order)
         way = repeats if book.settled is None else goes_on
         if not way(book, known.frame, time, number):
             return False
@@ -285,17 +290,18 @@ class Counting:
         """Put the deadlines of the second that has begun on the heap; the others will come with theirs."""
         swept = self._swept = float(floor(time) + 1)
         watch = self._watch
+        first = int(swept)
+        soon = [watch.setdefault(first + n, []) for n in range(_SOON)]
+        last = swept + _SOON
         for second in [second for second in watch if second < swept]:
             for run in watch.pop(second):
                 if not run.guarded:
                     continue
-                known = run.knowns[0]
+                known = run.first
                 due = known.last + known.lapse if known.rival is None else run.due
                 if due < swept:
                     self._hand_back(run)
-                    continue
-                later = int(due)
-                if later in watch:
-                    watch[later].append(run)
+                elif due < last:
+                    soon[int(due - swept)].append(run)
                 else:
-                    watch[later] = [run]
+                    watch.setdefault(int(due), []).append(run)

@@ -18,6 +18,8 @@ SPLIT_CLASSES: Final = frozenset(("split_brain", "split_brain_suspected", "trans
 #: Handovers rank among themselves, worst first.
 HANDOVER_RANK: Final = {"master_lost": 0, "resigned": 1, "priority_changed": 2, "preempted": 3}
 
+_LAST: Final = 1 << 62  # more routers than can be heard
+
 AddressKey = tuple[str, bytes]  # segment, packed address
 
 
@@ -110,6 +112,7 @@ class Book:
     deaf_pairs: dict[tuple[bytes, bytes], list[Record]] = field(default_factory=dict)
     closed: deque[Contention] = field(default_factory=lambda: deque(maxlen=4))  # may have closed for lost frames
     mutes: dict[bytes, Mute] = field(default_factory=dict)  # by MAC: masters that announce and are not heard
+    number: int = 0  # in the order in which routers were first heard
 
     def add(self, record: Record, cap: int) -> Record:
         """Open an episode (or enter one that is over at once)."""
@@ -207,14 +210,20 @@ class Docket:
         self.owners_of: dict[tuple[str, bytes], dict[bytes, float]] = {}  # (segment, own address) -> MACs
         self.heap: list[tuple[float, int, object]] = []
         self.sequence = 0
+        self.routers = 0  # first heard so far
         self.now = 0.0
         self.notes: list[str] = []
         self.floods = 0
 
     def arm(self, at: float, what: object) -> None:
-        """Ask for `what` to be looked at when time reaches `at`."""
+        """Ask for `what` to be looked at when time reaches `at`.
+
+        What is due at the same instant comes in the order in which the routers were first heard, then rounds: not in
+        that of arming, which differs between the long way and the short ones.
+        """
         self.sequence += 1
-        heappush(self.heap, (at, self.sequence, what))
+        rank = what.number if type(what) is Book else _LAST
+        heappush(self.heap, (at, rank << 64 | self.sequence, what))
 
     def due(self, now: float) -> tuple[float, object] | None:
         """The next deadline at or before `now`, taken off, or None."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ..frames import Arp, Frame, Neighbour
 from ..packet import Advertisement
 from .counting import Counting, Known
-from .layouts import LONGEST, SLACK, TAGS, Content, Layout, Unpack, followers, no_shape
+from .layouts import LONGEST, SLACK, TAGS, Content, Layout, Unpack, no_shape, stride
 
 if TYPE_CHECKING:
     from . import Judge
@@ -105,10 +105,8 @@ class Express:
         known = self._known.get(content)
         if known is None or known.book is not book:
             known = self._known[content] = Known(content, frame, book, unpack, layout.size(captured))
-            if ip.family == 4:
-                known.next = followers(layout.order)
-            else:
-                known.following = ident
+            known.stride = stride(ip.family, layout.order)
+            known.following = ident
         if self._previous is not None:
             self._previous.after = known
         self._previous = known
@@ -151,7 +149,7 @@ class Express:
                         known.times.append(time if known.upper else -time)
                     else:
                         break
-                    known.following = known.next[ident]
+                    known.following = ident + known.stride
                     known.last = now = time
                 else:
                     if not 0 <= time - now < _JUMP:

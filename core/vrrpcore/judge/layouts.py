@@ -11,10 +11,8 @@ has changed, as in `vrrpcore.memo`:
 from __future__ import annotations
 
 import sys
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from struct import Struct
 from typing import Final, Protocol, TypeAlias
 
@@ -45,36 +43,37 @@ class Layout(Protocol):
         """Takes such a record apart; `tags` are the octets of the VLAN tags inside the frame."""
 
 
-def frame_codes(captured: int, family: int, tags: int) -> str:
-    """The `struct` codes of head, identification, middle and key.
+def frame_codes(captured: int, family: int, tags: int, more: int = 0) -> str:
+    """The `struct` codes of head (with `more` octets before the frame), identification, middle and key.
 
     IPv6 has no field that changes: what would be the identification is the payload length, and nothing is left out.
     """
     skipped = 0 if family == 6 else 2
-    return f"{18 + tags}sHI{skipped}x{captured - 24 - tags - skipped}s"
+    return f"{more + 18 + tags}sHI{skipped}x{captured - 24 - tags - skipped}s"
 
 
 @dataclass(slots=True)
 class Plain:
-    """Records whose time is followed by all else that must be equal, in one piece."""
+    """Records whose time is followed by all else that must be equal."""
 
     order: str
-    before: str  # struct codes of seconds, fraction and that piece, up to the frame
+    before: str  # struct codes of seconds, fraction and one piece of that
     lead: int
     low: int
     units: int
     align: int = 1  # a record begins at a multiple of so many octets
+    more: int = 0  # octets just before the frame that must be equal as well
 
     def size(self, captured: int) -> int:
         return -(-(self.lead + captured) // self.align) * self.align
 
     def shape(self, captured: int, family: int, tags: int) -> Unpack:
-        return Struct(self.order + self.before + frame_codes(captured, family, tags)).unpack_from
+        return Struct(self.order + self.before + frame_codes(captured, family, tags, self.more)).unpack_from
 
 
 def pcap_layout(order: str, units: int) -> Plain:
     """seconds, fraction, captured length and length on the wire."""
-    return Plain(order, "IIQ", 16, 8 if order == "<" else 11, units)
+    return Plain(order, "II0s", 16, 8 if order == "<" else 11, units, more=8)
 
 
 _LITTLE: Final = sys.byteorder == "little"
@@ -127,13 +126,8 @@ def swapped(ident: int, order: str) -> int:
     return ident >> 8 | (ident & 0xFF) << 8 if order == "<" else ident
 
 
-@cache
-def followers(order: str) -> Sequence[int]:
-    """Identification as read -> the one that must follow, as read."""
-    if order == ">":
-        return array("H", [*range(1, 0x10000), 0])
-    return array("H", [*range(0x100, 0x10000), *range(1, 0x100), 0])  # the high octet is read as the low one
-
-
-#: The same for IPv6, whose payload length stays.
-SAME: Final = range(0x10000)
+def stride(family: int, order: str) -> int:
+    """What to add to an identification, as read, for the one that must follow; it need not work for each carry."""
+    if family == 6:
+        return 0  # the payload length stays
+    return 0x100 if order == "<" else 1  # the high octet is read as the low one

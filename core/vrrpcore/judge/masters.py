@@ -238,6 +238,8 @@ def describe(kind: str, a: Claimant, b: Claimant) -> str:
 
 def review(docket: Docket, book: Book, component: Component, now: float) -> None:
     """Open or end the component's flapping."""
+    if not component.changes and not book.open:
+        return
     window = flap_window(component)
     recent = [t for t in component.changes if now - t <= window]
     record = next((r for r in book.open if r.kind == "flapping" and r.facts["addresses"] == key_of(component)), None)

@@ -38,8 +38,10 @@ def repeats(book: Book, frame: Frame, time: float, ident: int | None) -> bool:
     if sole is None or (sole.frame is not frame and not same_content(sole, frame)):
         return False
     last = sole.last
-    if not COPY_WINDOW < time - last < LAPSE_INTERVALS * sole.advert.interval or sole.spoke < 2:
-        return False  # a copy, a claim that lapsed, or the second advert after a takeover: that one may be a stall's
+    if not COPY_WINDOW < time - last < LAPSE_INTERVALS * sole.advert.interval:
+        return False  # a copy, or a claim that lapsed
+    if sole.spoke < 2 <= sole.count:
+        return False  # the second advert after a return: that one may be a stall's
     if not enter_ident(sole, time, ident):
         return False
     sole.previous, sole.last = last, time
@@ -112,7 +114,7 @@ def enter_ident(claimant: Claimant, time: float, ident: int | None) -> bool:
     if step == 1 == claimant.step:
         claimant.counted += 1
     else:
-        before = claimant.recent[-2][1] if len(claimant.recent) > 1 else None
+        before = claimant.recent[-2][1] if len(claimant.recent) > 1 else ident
         if own and (before is None or (ident - before) & 0xFFFF == 1):
             return False  # it continues the last but one: there may be two counters
         if step == 1:
