@@ -23,29 +23,27 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vrrpcore.errors import ConfigError
-from vrrpcore.settings import Command, Settings
+from vrrpcore.settings import Settings
 from vrrpcore.speaker import state
-from vrrpcore.speaker.chores import ChoresProcess
 from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.run_speaker_checks import (
     config_test,
-    has_chores,
     lock_host,
     missing_interfaces,
     not_supported,
     report_findings,
     tracked_names,
 )
+from vrrpwatch.run_speaker_chores import Chores, run_script, without_refused
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
 from vrrpwatch.run_speaker_watcher import Watcher, WatcherOptions
 
@@ -53,8 +51,9 @@ DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _STOP_SECONDS: Final = 10.0  # how long the child may take to release everything
 _SILENT_SECONDS: Final = 5.0  # a child that reports nothing for so long is stuck: rows come each second
-_CHORES_SECONDS: Final = 7.0  # how long the last notify scripts may take
 _RESTART_SECONDS: Final = 1.0  # a child that lived shorter than this is not started again at once
+#: Events that the process for scripts and mail may have to tell.
+_TOLD: Final = ("changed", "deleted", "group", "priority", "lower_priority", "standing")
 log = logging.getLogger("vrrpwatch.speaker")
 
 
@@ -100,11 +99,6 @@ def _tell_manager(*lines: str) -> None:
         ServiceManager().tell(*lines)
 
 
-def _word(name: str) -> str:
-    """A machine's state as scripts and FIFOs read it."""
-    return "STOP" if name == "init" else name.upper()
-
-
 class Supervisor:
     """The parent: signals, the log, the state file, and a child that is started again when it dies."""
 
@@ -126,7 +120,7 @@ class Supervisor:
         self._publish_failed = False
         self._selector = selectors.DefaultSelector()
         self._child: SpeakerProcess | None = None
-        self._chores: ChoresProcess | None = None
+        self._chores = Chores(self._selector, self._tracked_now)
         self._watcher = Watcher(options.watch)
         self._tracked: dict[tuple[str, str], int] = {}
         self._was_ready = False  # this configuration worked here once: what fails later may come back
@@ -137,21 +131,19 @@ class Supervisor:
         if self._options.state_path:
             self._lock_file = lock_host(f"{self._options.state_path}.lock")
         self._write_pid()
-        self._say_what_is_missing()
-        self._script(
-            self._settings.global_defs.startup_script, self._settings.global_defs.startup_script_timeout_seconds
-        )
-        self._launch_chores()
+        self._adopt(self._settings)
+        defs = self._settings.global_defs
+        run_script(defs.startup_script, defs, defs.startup_script_timeout_seconds)
+        self._chores.configure(self._settings)
         self._launch()
         try:
             while self._child is not None:
                 self._turn()
         finally:
-            self._end_chores()
+            self._chores.end()
             self._watcher.end()
-            self._script(
-                self._settings.global_defs.shutdown_script, self._settings.global_defs.shutdown_script_timeout_seconds
-            )
+            defs = self._settings.global_defs
+            run_script(defs.shutdown_script, defs, defs.shutdown_script_timeout_seconds)
             if self._options.state_path:
                 state.remove(self._options.state_path)
             if self._options.pid_file:
@@ -168,57 +160,16 @@ class Supervisor:
         for (kind, name), value in self._tracked.items():
             self._child.tracked(kind, name, value)
 
-    def _launch_chores(self) -> None:
-        """The process for scripts and notification, where the configuration gives it something to do."""
-        if self._chores is None and has_chores(self._settings):
-            self._chores = ChoresProcess(self._settings)
-            self._selector.register(self._chores.reports, selectors.EVENT_READ, self._take_chores)
+    def _tracked_now(self, kind: str, name: str, value: int) -> None:
+        """What is tracked has this value."""
+        self._tracked[kind, name] = value
+        if self._child is not None:
+            self._child.tracked(kind, name, value)
 
-    def _take_chores(self) -> None:
-        chores = self._chores
-        if chores is None:
-            return
-        for kind, value in chores.read():
-            if kind == "tracked":
-                self._tracked[value[0], value[1]] = value[2]
-                if self._child is not None:
-                    self._child.tracked(*value)
-            elif kind == "log":
-                log.log(_LEVELS[value[0]], "%s", value[1])
-        if chores.poll() is not None:
-            self._selector.unregister(chores.reports)
-            chores.close()
-            self._chores = None
-            if not self._stopping:
-                log.error("the process for scripts ended and is started again")
-                self._launch_chores()
-
-    def _end_chores(self) -> None:
-        """The last notifications are on their way; give their scripts the time that they may take."""
-        if self._chores is None:
-            return
-        self._chores.stop()
-        by = time.monotonic() + _CHORES_SECONDS
-        while self._chores.poll() is None and time.monotonic() < by:
-            time.sleep(0.02)
-        self._chores.kill()
-
-    def _tell(self, word: str, value: Any) -> None:
-        if self._chores is not None:
-            self._chores.command(word, value)
-
-    def _script(self, command: Command | None, seconds: float) -> None:
-        """startup_script, shutdown_script: run to their end."""
-        if command is None:
-            return
-        try:
-            subprocess.run(command.words, timeout=seconds, check=True, stdin=subprocess.DEVNULL)
-        except (OSError, subprocess.SubprocessError) as error:
-            log.error("%s: %s", " ".join(command.words), error)
-
-    def _say_what_is_missing(self) -> None:
-        """What the file asks for in vain: once, at the start or with the reload that brings it."""
-        lines = not_supported(self._settings)
+    def _adopt(self, settings: Settings) -> None:
+        """Take over a configuration; what it asks for in vain is said with the start or reload that brings it."""
+        self._settings, lines = without_refused(settings)
+        lines = [*not_supported(settings), *lines]
         for line in lines:
             if line not in self._said:
                 log.warning("%s", line)
@@ -280,16 +231,9 @@ class Supervisor:
             elif kind == "note":
                 log.warning("%s", value)
                 self._notes = [*self._notes, value] if value not in self._notes else self._notes
-            elif kind == "changed":
-                name, _, new, priority = value
-                self._tell("changed", (name, _word(new), priority))
+            elif kind in _TOLD:
+                self._chores.tell(kind, value)
                 self._dirty = True
-            elif kind == "group":
-                self._tell("group", (value[0], _word(value[1])))
-            elif kind == "priority":
-                self._tell("priority", (value[0], _word(value[1]), value[2]))
-            elif kind == "lower_priority":
-                self._tell("lower_priority", value)
             elif kind == "ready":
                 self._was_ready = True
                 self._watcher.begin(self._settings)
@@ -357,12 +301,10 @@ class Supervisor:
         self._reload_ok = True
         names = {each.name for each in settings.instances}
         self._rows = {name: row for name, row in self._rows.items() if name in names}
-        self._settings = settings
-        self._say_what_is_missing()
+        self._adopt(settings)
+        settings = self._settings
         self._tracked = {key: value for key, value in self._tracked.items() if key[1] in tracked_names(settings)}
-        if self._chores is not None:
-            self._chores.command("configure", settings)
-        self._launch_chores()
+        self._chores.configure(settings)
         if self._child is not None:
             self._child.reload(settings)
         self._watcher.configure(settings)
@@ -371,7 +313,7 @@ class Supervisor:
 
     def _publish(self, now: float) -> None:
         self._published, self._dirty = now, False
-        if now - self._heard < _SILENT_SECONDS:  # it is the timekeeper's life that counts, not ours
+        if self._was_ready and now - self._heard < _SILENT_SECONDS:  # the timekeeper's life counts, not ours
             _tell_manager("WATCHDOG=1")
         if not self._options.state_path:
             return
@@ -390,6 +332,7 @@ class Supervisor:
                     "config": self._options.config,
                     "config_last_reload_successful": self._reload_ok,
                     "notes": self._notes,
+                    "mail": self._chores.mails(),
                     "global": self._global,
                     "instances": self._ordered_rows(),
                 },

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from vrrpcore.errors import VrrpwatchError
-from vrrpcore.settings import Notify, Settings
+from vrrpcore.settings import Command, Notify, Settings
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 
 _LOCK_SECONDS: Final = 2.0  # how long a predecessor's last process may take to end
@@ -93,12 +93,13 @@ def has_chores(settings: Settings) -> bool:
     """Whether anything is to be run, watched or told."""
     defs = settings.global_defs
     notifies = _notifies(settings)
-    told = any(
-        command is not None
-        for each in notifies
-        for command in (each.master, each.backup, each.fault, each.stop, each.any, each.master_rx_lower_pri)
-    )
+    told = any(each.smtp_alert or any(_commands(each)) for each in notifies)
     return bool(tracked_names(settings) or told or defs.notify_fifo or defs.vrrp_notify_fifo)
+
+
+def _commands(notify: Notify) -> tuple[Command | None, ...]:
+    own = (notify.master, notify.backup, notify.fault, notify.stop, notify.deleted)
+    return (*own, notify.any, notify.master_rx_lower_pri)
 
 
 def tracked_names(settings: Settings) -> set[str]:
@@ -114,12 +115,13 @@ def _notifies(settings: Settings) -> list[Notify]:
 def not_supported(settings: Settings) -> list[str]:
     """What the file asks for and `run` does not do yet: said at the start, one line each."""
     found = []
+    defs = settings.global_defs
     if settings.virtual_servers:
         found.append("virtual_server blocks are read but not served: run keepalived's checkers for them")
     if settings.bfd_instances:
         found.append("bfd_instance is not supported: tracked BFD sessions are ignored")
-    if any(each.smtp_alert for each in _notifies(settings)):
-        found.append("smtp_alert is not supported: no mail is sent")
+    if any(each.smtp_alert for each in _notifies(settings)) and not (defs.smtp_server and defs.notification_email):
+        found.append("smtp_alert without smtp_server or notification_email: no mail is sent")
     if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
         found.append("lvs_sync_daemon is not supported")
     if any(each.linkbeat_use_polling for each in settings.instances) or settings.global_defs.linkbeat_use_polling:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from vrrpcore.settings import Command, Origin, Settings
+from vrrpcore.speaker.permission import unsafe_part
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.keepalived_conf.read import Reading
 from vrrpwatch.keepalived_conf.scripts import by_the_shell, commands, located, security_code
@@ -152,24 +152,22 @@ class _Host:
                     0,
                 )
             if (command.user or self._settings.global_defs.script_user or "root") == "root":
-                self._writable(command, owner, os.path.realpath(path))
+                self._writable(command, owner, path)
 
     def _writable(self, command: Command, owner: str, path: str) -> None:
-        for part in (path, *map(str, Path(path).parents)):
-            status = os.lstat(part)
-            sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-            if status.st_uid != 0 or (status.st_mode & 0o022 and not sticky):
-                secure = self._settings.global_defs.script_security
-                self._tell(
-                    command.origin,
-                    Severity.ERROR if secure else Severity.WARNING,
-                    "script-writable",
-                    f"{owner}: {path} runs as root, but {part} can be changed by others"
-                    + ("; keepalived disables it" if secure else ""),
-                    f"chown root {part}; chmod go-w {part}",
-                    5 if secure else 6,
-                )
-                return
+        part = unsafe_part(path)
+        if not part:
+            return
+        secure = self._settings.global_defs.script_security
+        self._tell(
+            command.origin,
+            Severity.ERROR if secure else Severity.WARNING,
+            "script-writable",
+            f"{owner}: {path} runs as root, but {part} can be changed by others"
+            + ("; keepalived disables it" if secure else ""),
+            f"chown root {part}; chmod go-w {part}",
+            5 if secure else 6,
+        )
 
 
 def _read(path: Path, default: str) -> str:

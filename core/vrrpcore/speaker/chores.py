@@ -1,10 +1,13 @@
-"""The process for everything that may take its time: track scripts, files and processes, notify scripts, FIFOs.
+"""The process for everything that may take its time: track scripts, files and processes, notify scripts, FIFOs, mail.
 
 Nothing of this runs in the process that keeps time. Results go to the supervisor as ("tracked", (kind, name, value)),
 which hands them on; changes of state come from there as commands:
 
-    configure Settings | changed (instance, STATE, priority) | group (name, STATE) | priority (instance, STATE, number)
-    lower_priority (instance, priority) | stop
+    configure Settings | changed (instance, STATE, priority) | group (name, STATE) | deleted (instance, priority)
+    priority (instance, STATE, number) | lower_priority (instance, priority)
+    standing (INSTANCE or GROUP, name, STATE, priority) | stop
+
+What was delivered goes back as ("mail", {"sent": n, "failed": n, "waiting": n}).
 """
 
 from __future__ import annotations
@@ -13,17 +16,22 @@ import asyncio
 import os
 import signal
 import socket
-import stat
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from vrrpcore.settings import Command, Fifo, Notify, Settings, TrackFile, TrackProcess, TrackScript
+from vrrpcore.settings import Command, Settings, TrackFile, TrackProcess, TrackScript
 from vrrpcore.speaker.process import Child, Control, Reports
+from vrrpcore.speaker.programs import Programs
+from vrrpcore.speaker.telling import Teller
 
 _FILE_SECONDS: Final = 0.2  # how often tracked files are looked at
 _PROCESS_SECONDS: Final = 0.5
-_LAST_SECONDS: Final = 5.0  # how long scripts may still run after the end
+_LAST_SECONDS: Final = 5.0  # how long scripts may still run, and mails may take, after the end
+_SUPERVISORS: Final = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+    signal.SIGRTMIN + 2,
+)
 
 
 class ChoresProcess(Child):
@@ -35,6 +43,8 @@ class ChoresProcess(Child):
 
 async def _work(settings: Settings, control: socket.socket, report: Reports) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in _SUPERVISORS:  # caught, not ignored: programs that we start have them as usual
+        signal.signal(number, lambda number, frame: None)
     chores = Chores(settings, report)
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -57,41 +67,24 @@ class Chores:
     """All that is watched and run for one configuration."""
 
     def __init__(self, settings: Settings, report: Reports) -> None:
-        self._settings, self._report = settings, report
+        self._report = report
         self._watchers: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[Any]] = set()
-        self._fifos: dict[str, int] = {}
-        self._made: list[str] = []
+        self._readers: set[asyncio.Task[Any]] = set()  # scripts that read FIFOs: they run as long as we do
+        self._programs = Programs(settings.global_defs, self._log)
+        self._teller = Teller(settings, self._spawn, self._read, report)
 
     # -- configuration --
 
     def configure(self, settings: Settings) -> None:
         """Watch what this configuration names; what was watched before begins anew."""
-        self._settings = settings
+        self._programs.defs = settings.global_defs
         for task in self._watchers:
             task.cancel()
         self._watchers = [asyncio.create_task(self._script(each)) for each in settings.scripts]
         self._watchers += [asyncio.create_task(self._file(each)) for each in settings.track_files]
         self._watchers += [asyncio.create_task(self._process(each)) for each in settings.processes]
-        defs = settings.global_defs
-        for fifo in (defs.notify_fifo, defs.vrrp_notify_fifo):
-            if fifo is not None and fifo.path not in self._fifos:
-                self._open_fifo(fifo)
-
-    def _open_fifo(self, fifo: Fifo) -> None:
-        try:
-            if not Path(fifo.path).exists():
-                os.mkfifo(fifo.path, 0o600)
-                self._made.append(fifo.path)
-            elif not stat.S_ISFIFO(os.stat(fifo.path).st_mode):
-                self._log("error", f"notify FIFO {fifo.path}: exists and is no FIFO")
-                return
-            self._fifos[fifo.path] = os.open(fifo.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            self._log("error", f"notify FIFO {fifo.path}: {error.strerror}")
-            return
-        if fifo.script is not None:
-            self._spawn(fifo.script, (fifo.path,), None)
+        self._teller.configure(settings)
 
     # -- what is tracked --
 
@@ -102,7 +95,10 @@ class Chores:
         streak = 0
         due = loop.time()
         while True:
-            code = await self._run(script.command, (), script.timeout_seconds or script.interval_seconds)
+            code = await self._programs.run(script.command, (), script.timeout_seconds or script.interval_seconds)
+            if code is None:  # it must not be run, which is no result: the last one stays
+                await asyncio.sleep(script.interval_seconds)
+                continue
             good = code == 0
             streak = 0 if state is not None and good is state else streak + 1
             if state is None or streak >= (script.rise if good else script.fall):
@@ -155,119 +151,55 @@ class Chores:
     def obey(self, word: str, value: Any) -> None:
         """A command of the supervisor."""
         tell: dict[str, Callable[..., None]] = {
-            "changed": self._changed,
-            "group": self._group,
-            "priority": self._priority,
-            "lower_priority": self._lower_priority,
+            "changed": self._teller.changed,
+            "group": self._teller.group,
+            "deleted": self._teller.deleted,
+            "priority": self._teller.priority,
+            "lower_priority": self._teller.lower_priority,
+            "standing": self._teller.standing,
         }
         if word == "configure":
             self.configure(value)
         elif word in tell:
             tell[word](*value)
 
-    def _changed(self, name: str, state: str, priority: int) -> None:
-        instance = self._settings.instance(name)
-        if instance is not None:
-            self._notify(instance.notify, "INSTANCE", name, state, priority)
-
-    def _group(self, name: str, state: str) -> None:
-        group = next((each for each in self._settings.sync_groups if each.name == name), None)
-        if group is not None:
-            self._notify(group.notify, "GROUP", name, state, 0)
-
-    def _notify(self, notify: Notify, kind: str, name: str, state: str, priority: int) -> None:
-        own = {"MASTER": notify.master, "BACKUP": notify.backup, "FAULT": notify.fault, "STOP": notify.stop}
-        command = own.get(state)
-        if command is not None:
-            self._spawn(command, (), None)
-        if notify.any is not None:
-            self._spawn(notify.any, (kind, name, state, str(priority)), None)
-        self._write(f'{kind} "{name}" {state} {priority}\n')
-
-    def _priority(self, name: str, state: str, priority: int) -> None:
-        instance = self._settings.instance(name)
-        if instance is not None and instance.notify.priority_changes:
-            self._write(f'INSTANCE "{name}" {state}_PRIORITY {priority}\n')
-
-    def _lower_priority(self, name: str, priority: int) -> None:
-        instance = self._settings.instance(name)
-        if instance is None:
-            return
-        if instance.notify.master_rx_lower_pri is not None:
-            self._spawn(instance.notify.master_rx_lower_pri, (), None)
-        self._write(f'INSTANCE "{name}" MASTER_RX_LOWER_PRI {priority}\n')
-
-    def _write(self, line: str) -> None:
-        for path, descriptor in self._fifos.items():
-            try:
-                os.write(descriptor, line.encode())
-            except OSError as error:
-                self._log("warning", f"notify FIFO {path}: nobody reads it ({error.strerror}); lost: {line.strip()}")
-
     # -- running programs --
 
-    def _spawn(self, command: Command, arguments: tuple[str, ...], timeout: float | None) -> None:
-        self._start(self._run(command, arguments, timeout))
+    def _spawn(self, command: Command, arguments: tuple[str, ...]) -> None:
+        self._start(self._programs.run(command, arguments, None), self._running)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _read(self, command: Command, path: str) -> None:
+        """Start the script that reads a FIFO."""
+        self._start(self._reader(command, path), self._readers)
+
+    async def _reader(self, command: Command, path: str) -> None:
+        code = await self._programs.run(command, (path,), None)
+        if code is not None:
+            self._log("warning", f"{command.words[0]}, which reads {path}, ended (exit code {code})")
+
+    def _start(self, work: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]]) -> None:
         task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _run(self, command: Command, arguments: tuple[str, ...], timeout: float | None) -> int:
-        """Run a program to its end: its exit code, -1 when it could not be run or took too long."""
-        defs = self._settings.global_defs
-        options: dict[str, Any] = {}
-        user, group = command.user or defs.script_user, command.group or defs.script_group
-        if user and os.geteuid() == 0:
-            options = {"user": user, "group": group or _group_of(user), "extra_groups": []}
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command.words,
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_ordinary,
-                **options,
-            )
-        except (OSError, LookupError, ValueError) as error:
-            self._log("error", f"cannot run {' '.join(command.words)}: {error}")
-            return -1
-        try:
-            return await asyncio.wait_for(process.wait(), timeout)
-        except TimeoutError:
-            self._log("warning", f"{command.words[0]} took longer than {timeout:g} s and was ended")
-            return -1
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def finish(self) -> None:
-        """Stop watching; scripts that were started for the last changes may come to their end."""
+        """Stop watching; scripts and mails about the last changes may come to their end."""
         for task in self._watchers:
             task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=_LAST_SECONDS)
-        for path in self._made:
-            Path(path).unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        by = loop.time() + _LAST_SECONDS
+        self._teller.mailer.close()
+        while (self._running or self._teller.mailer.waiting) and loop.time() < by:
+            await asyncio.sleep(0.02)
+        self._teller.mailer.abandon()
+        self._teller.fifos.close()
+        left = [*self._readers, *self._running]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _log(self, level: str, line: str) -> None:
         self._report("log", (level, line))
-
-
-def _ordinary() -> None:
-    """What the supervisor's children ignore, a script must not."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _group_of(user: str) -> int:
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid
 
 
 def _processes(wanted: TrackProcess) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vrrpcore.machine import Changed, State
 from vrrpcore.settings import Settings
-from vrrpcore.speaker.journal import Journal
+from vrrpcore.speaker.journal import Journal, word
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.speaker.watching import HostWatch
@@ -26,6 +26,7 @@ class SyncGroups:
     def configure(self, settings: Settings) -> None:
         """Take over a configuration."""
         self._members = {each.name: each.members for each in settings.sync_groups}
+        self._states = {name: state for name, state in self._states.items() if name in self._members}
         for name, members in self._members.items():
             for member in members:
                 if member in self._routers:
@@ -63,16 +64,26 @@ class SyncGroups:
                 self._watch.follow_faults(each, now)
 
     def _tell(self, router: VirtualRouter) -> None:
-        """Report the group's state when all members share one that is new."""
+        """Report the group's state when all members share one that is new; `stop` tells of the end."""
         states = {router.state, *(each.state for each in self.others(router))}
         if len(states) != 1:
             return
         state = next(iter(states))
-        if self._states.get(router.sync_group) is state:
+        if state is State.INIT or self._states.get(router.sync_group) is state:
             return
         self._states[router.sync_group] = state
-        if state is not State.INIT:
-            self._journal.log(
-                "info", f"VRRP_Group({router.sync_group}) Syncing instances to {state.value.upper()} state"
-            )
-        self._journal.report("group", (router.sync_group, state.value))
+        self._journal.log("info", f"VRRP_Group({router.sync_group}) Syncing instances to {word(state)} state")
+        self._journal.report("group", (router.sync_group, word(state)))
+
+    def stop(self) -> None:
+        """All members have stopped."""
+        for name in self._members:
+            self._journal.report("group", (name, word(State.INIT)))
+
+    def tell_standings(self, names: list[str]) -> None:
+        """Report where groups, and routers of these names, are, though nothing has changed."""
+        for group, state in self._states.items():
+            self._journal.report("standing", ("GROUP", group, word(state), 0))
+        for router in (self._routers[name] for name in names if name in self._routers):
+            if router.state is not State.INIT:
+                self._journal.report("standing", ("INSTANCE", router.name, word(router.state), router.machine.priority))

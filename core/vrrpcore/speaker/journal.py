@@ -7,11 +7,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from vrrpcore.machine import State
+
 _QUIET: Final = 60.0  # seconds between two lines of one kind about one router
 _KEPT: Final = 1000
 
-#: ("log", (level, line)) | ("row", row) | ("global", row) | ("changed", (name, old, new)) | ("note", line) …
+#: ("log", (level, line)) | ("row", row) | ("global", row) | ("note", line) | ("ready", None) | ("reloaded", None) and
+#: what scripts, FIFOs and mail may have to tell (speaker.chores): ("changed", (name, STATE, priority)) …
 Report = Callable[[str, Any], None]
+
+
+def word(state: State) -> str:
+    """A state as scripts, FIFOs and mail name it: MASTER, BACKUP, FAULT, STOP."""
+    return "STOP" if state is State.INIT else state.value.upper()
 
 
 class Journal:

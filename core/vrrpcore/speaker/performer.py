@@ -10,7 +10,7 @@ from vrrpcore.addresses import text
 from vrrpcore.machine import Action, Advertise, Announce, Changed, ReleaseAddresses, Remark, State, TakeAddresses
 from vrrpcore.speaker.clock import wall_offset
 from vrrpcore.speaker.hosting import GONE, Hosting
-from vrrpcore.speaker.journal import Journal
+from vrrpcore.speaker.journal import Journal, word
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.timers import TimerQueue
 from vrrpcore.vrrpsockets import FrameSender
@@ -50,6 +50,15 @@ class Performer:
         for action in actions:
             self._perform_one[type(action)](router, action, now)
         self.settle(router)
+
+    def end(self, router: VirtualRouter, now: float, *, deleted: bool = False) -> None:
+        """Stop a router for good, and tell those whom that concerns: all of us end, or a reload has deleted it."""
+        priority = router.machine.priority
+        self.perform(router, router.machine.stop(now), now)
+        if deleted:
+            self._journal.report("deleted", (router.name, priority))
+        else:
+            self._journal.report("changed", (router.name, word(State.INIT), priority))
 
     def settle(self, router: VirtualRouter) -> None:
         """The router's deadline may have moved."""
@@ -111,7 +120,8 @@ class Performer:
 
     def _changed(self, router: VirtualRouter, action: Changed, now: float) -> None:
         self._journal.log("info", f"({router.name}) {_entering(action)}")
-        self._journal.report("changed", (router.name, action.old.value, action.new.value, router.machine.priority))
+        if action.new is not State.INIT:  # why a router ends, and whom that concerns, its owner knows
+            self._journal.report("changed", (router.name, word(action.new), router.machine.priority))
         self._journal.report("row", router.row(wall_offset()))
         for follower in self.followers:
             follower(router, action, now)

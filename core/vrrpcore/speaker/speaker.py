@@ -24,7 +24,7 @@ from vrrpcore.speaker.changing import change, same_place
 from vrrpcore.speaker.clock import AlarmClock, wall_offset
 from vrrpcore.speaker.groups import SyncGroups
 from vrrpcore.speaker.hosting import Hosting
-from vrrpcore.speaker.journal import Journal, Report
+from vrrpcore.speaker.journal import Journal, Report, word
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.reception import Heard, Key, Reception
 from vrrpcore.speaker.router import VirtualRouter
@@ -160,7 +160,8 @@ class Speaker:
         now = time.monotonic()
         for router in self.routers.values():
             router.start_at = inf
-            self.performer.perform(router, router.machine.stop(now), now)
+            self.performer.end(router, now)
+        self.groups.stop()
         self.stopping = True
 
     def close(self) -> None:
@@ -306,7 +307,7 @@ class Speaker:
             return
         self.performer.perform(router, router.machine.set_priority(priority, now), now)
         self.journal.log("info", f"({router.name}) Changing effective priority from {old} to {priority}")
-        self.journal.report("priority", (router.name, router.state.value, priority))
+        self.journal.report("priority", (router.name, word(router.state), priority))
 
     # -- what arrives --
 
@@ -353,8 +354,9 @@ class Speaker:
         for router in list(self.routers.values()):
             new = wanted.get(router.name)
             if new is None or not same_place(router.instance, new):
-                self.performer.perform(router, router.machine.stop(now), now)
+                self.performer.end(router, now, deleted=True)
                 self._remove(router)
+        stayed = list(self.routers)
         for name, instance in wanted.items():
             try:
                 if name not in self.routers:
@@ -371,6 +373,8 @@ class Speaker:
         self.tracker.configure(settings)
         self._weigh(now)
         self._reception.forget()
+        if settings.global_defs.fifo_write_vrrp_states_on_reload:
+            self.groups.tell_standings(stayed)
 
     # -- what is published --
 

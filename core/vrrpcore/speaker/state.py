@@ -7,6 +7,7 @@ whose `updated` is older than a few seconds belongs to a speaker that is dead or
     {"schema": 1, "program": "vrrpwatch", "version": "0.1.0", "pid": 4711, "vrrp_pid": 4712, "restarts": 0,
      "started": 1795336654.41, "updated": 1795336683.61, "config": "/etc/keepalived/keepalived.conf",
      "config_last_reload_successful": true, "notes": ["SCHED_FIFO is not permitted: …"],
+     "mail": {"sent": 2, "failed": 0, "waiting": 0},         smtp_alert: since the start, and now
      "global": {"virtual_routers": 2, "interfaces": 1, "checksum_errors": 0, "version_errors": 0, "vrid_errors": 0,
                 "ip_ttl_errors": 0},
      "instances": [

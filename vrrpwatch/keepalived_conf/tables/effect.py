@@ -6,36 +6,27 @@ these removes its row; tests/watch/keepalived_conf/test_effect.py holds both lis
 
 from __future__ import annotations
 
-_MAIL = "it sends no mail"
 _IPVS = "it serves no virtual servers; keepalived's health checks do"
 _BFD = "it has no BFD sessions"
 _LINK = "link states come from netlink, never from polling"
 _PROCESS = "its processes are arranged in its own way"
 _FILTER = "it drops packets with an nftables table of its own"
-_SECURITY = "it does not look at who can write a script"
 _UNSUPPORTED = "not supported yet"
 
 _GLOBAL = {
-    _MAIL: "notification_email notification_email_from smtp_server smtp_helo_name smtp_connect_timeout smtp_alert"
-    " smtp_alert_vrrp smtp_alert_checker no_email_faults",
-    "only mail and SNMP show it": "router_id",
-    _IPVS: "lvs_notify_fifo lvs_notify_fifo_script lvs_sync_daemon lvs_timeouts lvs_flush",
+    _IPVS: "smtp_alert_checker lvs_notify_fifo lvs_notify_fifo_script lvs_sync_daemon lvs_timeouts lvs_flush",
     _PROCESS: "process_names process_name vrrp_process_name vrrp_priority vrrp_cpu_affinity vrrp_rlimit_rttime"
     " vrrp_rlimit_rtime max_auto_priority min_auto_priority_delay umask",
     _FILTER: "vrrp_iptables nftables",
-    _SECURITY: "enable_script_security",
-    _UNSUPPORTED: "vrrp_garp_extra_if vrrp_vmac_garp_intvl fifo_write_vrrp_states_on_reload vrrp_rx_bufs_policy"
-    " vrrp_rx_bufs_multiplier",
+    _UNSUPPORTED: "vrrp_garp_extra_if vrrp_vmac_garp_intvl vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier",
     "a reload always tests the new configuration first": "reload_check_config",
     "it reloads on SIGHUP only": "reload_time_file reload_repeat",
 }
 _INSTANCE = {
-    _MAIL: "smtp_alert",
     _BFD: "track_bfd",
     _LINK: "linkbeat_use_polling",
     _IPVS: "lvs_sync_daemon_interface",
-    _UNSUPPORTED: "garp_extra_if vmac_garp_intvl unicast_fault_no_peer vrf use_vmac_addr old_unicast_checksum"
-    " notify_deleted",
+    _UNSUPPORTED: "garp_extra_if vmac_garp_intvl unicast_fault_no_peer vrf use_vmac_addr old_unicast_checksum",
     "its adverts carry no HMAC trailer, and it checks none": "auth_hmac",
     "nothing at all, in keepalived neither": "debug native_ipv6",
 }
@@ -47,7 +38,7 @@ _TOP = {
     _PROCESS: "use_pid_dir instance child_wait_time",
     "start it in the namespace instead": "net_namespace",
 }
-_GROUP = {_MAIL: "smtp_alert", _BFD: "track_bfd"}
+_GROUP = {_BFD: "track_bfd"}
 _WATCHED = {"it compares the command line and the short name alike": "full_command"}
 
 #: (level, keyword) -> why; (level, "") for keywords of that level without a field.
