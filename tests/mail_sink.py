@@ -75,6 +75,7 @@ class Sink(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 64  # keepalived opens one connection for each mail, all at once
 
     def __init__(self, address: str, port: int = 0, file: Path | None = None, mute: bool = False) -> None:
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET

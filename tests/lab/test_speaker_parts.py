@@ -94,16 +94,16 @@ class Story:
             (self._folder / "number").write_text("0\n")
             (self._folder / "tell").write_text(f'#!/bin/sh\necho "$@" >> {self._folder}/told\n')
             (self._folder / "tell").chmod(0o755)
-            manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            manager.bind(str(self._folder / "notify"))
-            manager.setblocking(False)
+            self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._manager.bind(str(self._folder / "notify"))
+            self._manager.setblocking(False)
             self.program = self._start(lab, ours)
             self._tell(ours)
             self.program.stop(15)
             self.told.log = self.program.text()
             self.told.scripts = (self._folder / "told").read_text().splitlines()
-            self.told.manager = list(datagrams(manager))
-            manager.close()
+            self.told.manager += datagrams(self._manager)
+            self._manager.close()
 
     def _start(self, lab: Lab, ours: bool) -> Program:
         names = [name for name in TRACKS if ours or name != "PROC"]  # keepalived needs the first network for processes
@@ -134,6 +134,7 @@ class Story:
         self._change("FILE", 100, 120)
         (self._folder / "number").write_text("-20\n")
         self._change("FILE", 120, 60)
+        self.told.manager += datagrams(self._manager)  # the kernel keeps ten
         if ours:
             self._tell_ours()
 
