@@ -122,8 +122,8 @@ def test_a_fifo_and_its_reader_live_as_long_as_the_configuration_names_them(
     reader = executable(
         tmp_path / "reader", f'echo "begin $@" >> {told}\nwhile read line; do echo "$line" >> {told}; done < "$1"'
     )
-    fifo = Fifo(str(path), "nobody", "", Command((reader, "own")))
-    settings = Settings(global_defs=GlobalDefs(vrrp_notify_fifo=replace(fifo, script=Command((reader,)))))
+    fifo = Fifo(str(path), "nobody", "", Command((reader,)))
+    settings = Settings(global_defs=GlobalDefs(vrrp_notify_fifo=fifo))
     settings = replace(settings, instances=(Instance("V", 1),))
     run = begin(settings)
     run.process.command("changed", ("V", "MASTER", 100))
@@ -137,9 +137,14 @@ def test_a_fifo_and_its_reader_live_as_long_as_the_configuration_names_them(
     assert lines(told)[2:] == ['INSTANCE "V" MASTER 100', 'INSTANCE "W" BACKUP 7']
     run.process.command("configure", replace(settings, global_defs=GlobalDefs()))
     until(lambda: not path.exists(), "the FIFO was not removed")
-    until(lambda: any("which reads" in line for line in run.log()), "the reader did not come to its end")
     run.process.command("configure", settings)
     until(lambda: len(lines(told)) == 5, "the reader was not started again")
+    other = Command((reader, str(path), "other"))
+    run.process.command("configure", replace(settings, global_defs=GlobalDefs(notify_fifo=replace(fifo, script=other))))
+    until(lambda: len(lines(told)) == 6, "another reader was not started")
+    run.process.command("changed", ("V", "BACKUP", 100))
+    until(lambda: len(lines(told)) == 7, "it got no line, or the one before got it, too")
+    assert lines(told)[4:] == [f"begin {path}", f"begin {path} other {path}", 'INSTANCE "V" BACKUP 100']
     assert run.stop() < 4
     assert not path.exists()
 

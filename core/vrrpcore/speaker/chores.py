@@ -16,7 +16,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ class Chores:
         self._report = report
         self._watchers: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[Any]] = set()
-        self._readers: set[asyncio.Task[Any]] = set()  # scripts that read FIFOs: they run as long as we do
+        self._readers: dict[str, asyncio.Task[None]] = {}  # scripts that read FIFOs, by path
         self._programs = Programs(settings.global_defs, self._log)
         self._teller = Teller(settings, self._spawn, self._read, report)
 
@@ -166,21 +166,22 @@ class Chores:
     # -- running programs --
 
     def _spawn(self, command: Command, arguments: tuple[str, ...]) -> None:
-        self._start(self._programs.run(command, arguments, None), self._running)
+        task = asyncio.create_task(self._programs.run(command, arguments, None))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
-    def _read(self, command: Command, path: str) -> None:
-        """Start the script that reads a FIFO."""
-        self._start(self._reader(command, path), self._readers)
+    def _read(self, command: Command | None, path: str) -> None:
+        """Another script reads a FIFO from now on, or none."""
+        before = self._readers.pop(path, None)
+        if before is not None:
+            before.cancel()
+        if command is not None:
+            self._readers[path] = asyncio.create_task(self._reader(command, path))
 
     async def _reader(self, command: Command, path: str) -> None:
         code = await self._programs.run(command, (path,), None)
         if code is not None:
             self._log("warning", f"{command.words[0]}, which reads {path}, ended (exit code {code})")
-
-    def _start(self, work: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]]) -> None:
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
 
     async def finish(self) -> None:
         """Stop watching; scripts and mails about the last changes may come to their end."""
@@ -193,7 +194,7 @@ class Chores:
             await asyncio.sleep(0.02)
         self._teller.mailer.abandon()
         self._teller.fifos.close()
-        left = [*self._readers, *self._running]
+        left = [*self._readers.values(), *self._running]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -14,11 +14,12 @@ from vrrpcore.speaker.mail import Alerts, Mailer
 from vrrpcore.speaker.permission import identity
 
 Spawn = Callable[[Command, tuple[str, ...]], None]
-Read = Callable[[Command, str], None]
+Read = Callable[[Command | None, str], None]
 
 
 class Teller:
-    """What is told for one configuration. `spawn` starts a script, `read` one for a FIFO; they do not wait."""
+    """What is told for one configuration. `spawn` starts a script, `read` one for a FIFO and ends the one before
+    (None: only that); they do not wait."""
 
     def __init__(self, settings: Settings, spawn: Spawn, read: Read, report: Callable[[str, Any], None]) -> None:
         self._settings, self._spawn, self._read, self._report = settings, spawn, read, report
@@ -110,16 +111,20 @@ class Fifos:
     def __init__(self, log: Callable[[str, str], None]) -> None:
         self._log = log
         self._open: dict[str, int] = {}
+        self._kept: dict[str, Fifo] = {}  # as they were configured
         self._made: set[str] = set()
 
-    def configure(self, settings: Settings) -> list[tuple[str, Command]]:
-        """Open the FIFOs of a configuration, close others; (path, script) for each script that is to read a new one."""
+    def configure(self, settings: Settings) -> list[tuple[str, Command | None]]:
+        """Open the FIFOs of a configuration, close others; (path, script) for each whose reader is another one now."""
         defs = settings.global_defs
         wanted = {each.path: each for each in (defs.notify_fifo, defs.vrrp_notify_fifo) if each is not None}
-        for path in [each for each in self._open if each not in wanted]:
+        others = [path for path, fifo in self._kept.items() if wanted.get(path) != fifo]
+        for path in others:
             self._close(path)
-        fresh = [each for path, each in wanted.items() if path not in self._open and self._begin(each, settings)]
-        return [(each.path, each.script) for each in fresh if each.script is not None]
+        fresh = {
+            path: each.script for path, each in wanted.items() if path not in self._open and self._begin(each, settings)
+        }
+        return [(path, fresh.get(path)) for path in dict.fromkeys((*others, *fresh))]
 
     def _begin(self, fifo: Fifo, settings: Settings) -> bool:
         try:
@@ -134,6 +139,7 @@ class Fifos:
         except OSError as error:
             self._log("error", f"notify FIFO {fifo.path}: {error.strerror}")
             return False
+        self._kept[fifo.path] = fifo
         if fresh:
             self._give(fifo, settings)
         return True
@@ -163,6 +169,7 @@ class Fifos:
 
     def _close(self, path: str) -> None:
         os.close(self._open.pop(path))
+        del self._kept[path]
         if path in self._made:
             self._made.discard(path)
             Path(path).unlink(missing_ok=True)
