@@ -7,6 +7,7 @@ from vrrpcore.settings import Settings
 from vrrpcore.speaker.journal import Journal, word
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.tracking import Tracker
 from vrrpcore.speaker.watching import HostWatch
 
 _GROUP: str = "group"  # the kind of fault that a member has because of another one
@@ -35,6 +36,11 @@ class SyncGroups:
     def others(self, router: VirtualRouter) -> list[VirtualRouter]:
         names = self._members.get(router.sync_group, ())
         return [self._routers[name] for name in names if name in self._routers and name != router.name]
+
+    def pending(self, router: VirtualRouter, tracker: Tracker) -> list[str]:
+        """What has to be known before the router may start: all that it and its sync group track."""
+        members = (router, *self.others(router))
+        return list(dict.fromkeys(thing for each in members for thing in tracker.pending(each.instance)))
 
     def follow(self, router: VirtualRouter, change: Changed, now: float) -> None:
         """One member changed its state."""

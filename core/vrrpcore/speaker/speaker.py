@@ -17,7 +17,7 @@ from typing import Final
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError, VrrpwatchError
 from vrrpcore.links import number_rules
-from vrrpcore.machine import remark
+from vrrpcore.machine import State, remark
 from vrrpcore.settings import Instance, Settings
 from vrrpcore.speaker.announce import Pacer
 from vrrpcore.speaker.changing import change, same_place
@@ -101,7 +101,7 @@ class Speaker:
         if delay > 0:
             router.start_at = now + delay
             self.performer.settle(router)
-        elif pending := self.tracker.pending(router.instance):
+        elif pending := self.groups.pending(router, self.tracker):
             router.start_at = inf
             self._waiting.add(router.name)
             self.journal.log("info", f"({router.name}) waits for the first result of {', '.join(pending)}")
@@ -298,7 +298,7 @@ class Speaker:
             self.host_watch.follow_faults(router, now)
         self.groups.spread_faults(now)
         for name in [each for each in self._waiting if each in self.routers]:
-            if not self.tracker.pending(self.routers[name].instance):
+            if not self.groups.pending(self.routers[name], self.tracker):
                 self._start(self.routers[name], now)
 
     def _set_priority(self, router: VirtualRouter, priority: int, now: float) -> None:
@@ -307,7 +307,8 @@ class Speaker:
             return
         self.performer.perform(router, router.machine.set_priority(priority, now), now)
         self.journal.log("info", f"({router.name}) Changing effective priority from {old} to {priority}")
-        self.journal.report("priority", (router.name, word(router.state), priority))
+        if router.state is not State.INIT:  # its first state will be told with its priority
+            self.journal.report("priority", (router.name, word(router.state), priority))
 
     # -- what arrives --
 
