@@ -12,6 +12,9 @@ VRRP_GROUP6 = bytes.fromhex("ff020000000000000000000000000012")  # RFC 9568 §5.
 @lru_cache(maxsize=65536)
 def text(address: bytes) -> str:
     """`b"\\n\\x00\\x00\\x01"` -> `"10.0.0.1"`; 16 octets give RFC 5952 text."""
+    if len(address) == 4:
+        a, b, c, d = address  # a tenth of the cost
+        return f"{a}.{b}.{c}.{d}"
     return str(ip_address(address))
 
 
