@@ -198,6 +198,9 @@ class Router:
 
     def regroup(self) -> None:
         """Build the components anew after a list of addresses changed; each keeps its holder and history."""
+        if len(self.claimants) == 1 and not self.components:
+            self.components = [Component(list(self.claimants.values()))]
+            return
         groups: list[tuple[set[bytes], list[Claimant]]] = []
         for claimant in self.claimants.values():
             addresses = set(claimant.advert.addresses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -72,6 +73,7 @@ def _one(source: FileCapture) -> Judgement:
     finally:
         progress.close()
         source.close()
+    gc.freeze()  # the books stay to the end: no use in looking through them for garbage while they are told
     return judge.report(None, source.name, __version__)
 
 
