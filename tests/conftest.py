@@ -38,8 +38,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PATH"] = SEARCH_PATH
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (`./run test` of everything) one of them runs all live tests, one after the other."""
+    for item in items:
+        if item.get_closest_marker("live"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, each time with the reason."""
+    if "PYTEST_XDIST_WORKER" in os.environ and os.geteuid() == 0:
+        # What runs beside a lab makes way for it.
+        os.setpriority(os.PRIO_PROCESS, 0, 0 if item.get_closest_marker("live") else 10)
     if item.get_closest_marker("root") and (problem := root_problem()):
         pytest.skip(problem)
     names = tuple(name for marker in item.iter_markers("needs") for name in marker.args)
@@ -64,8 +74,16 @@ def take_lab_lock(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["repeats"] = session.config.stash[counts]["repeats"]
     if (handle := session.config.stash.get(lab_lock, None)) is not None:
         os.close(handle)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process has ended: its repeats count."""
+    node.config.stash[counts]["repeats"] += getattr(node, "workeroutput", {}).get("repeats", 0)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from vrrpexporters.report.plugin import as_plugin
 from vrrpwatch import __version__, fleet
 from vrrpwatch.cli import COMMANDS, main
 from vrrpwatch.commands import check
+from vrrpwatch.commands.console import set_up_logging
 from vrrpwatch.interfaces import Interface
 from vrrpwatch.narrowing import Wanted, narrow
 
@@ -32,6 +34,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    set_up_logging(logging.WARNING, "text")  # whatever ran before in this process
+
     def call(*words: str) -> Result:
         with pytest.raises(SystemExit) as stop:
             main(list(words))
