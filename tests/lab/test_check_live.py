@@ -83,6 +83,13 @@ def test_a_vrid_or_address_that_is_not_heard_has_no_master(pair: Pair) -> None:
     assert [row["vip"] for row in answer.document["addresses"]] == ["10.9.1.200"]
 
 
+def test_a_short_look_does_not_miss_a_router(pair: Pair) -> None:
+    """Half an interval of silence is none; what speaks in it counts all the same."""
+    answer = vrrpwatch(pair.observer, "check", "-i", "eth0", "--vrid", "77", "--for", "0.5", "-o", "json")
+    assert (answer.code, answer.worst) == (3, ("unknown", None))
+    assert any("too short" in note for note in answer.document["sensor"]["notes"])
+
+
 def test_a_vrid_and_address_that_are_heard_are_ok(pair: Pair) -> None:
     assert vrrpwatch(pair.observer, "check", "--vrid", "51", "--vip", "10.9.1.100").code == 0
 

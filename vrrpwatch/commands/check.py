@@ -141,7 +141,7 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
     with LiveCapture(chosen, promisc=options.promisc, segments=naming(chosen, options.segments)) as capture:
         # Frames arrive from here on: what is imported only now costs no time of listening.
         from vrrpcore.judge import Judge
-        from vrrpwatch.listening import Ears, listen, received_frames
+        from vrrpwatch.listening import LEAST, Ears, listen, received_frames
         from vrrpwatch.probes import Prober
 
         ears = Ears(Judge(), about.silence)
@@ -152,8 +152,12 @@ def _listen(options: CheckOptions, about: About) -> Judgement:
                 ears.judge.watch(link.segment, pack(vip))
         _announce(capture, options)
 
+        enough = options.seconds is None or options.seconds >= (about.silence or LEAST)
+        if not enough:
+            capture.counters.note(f"listened for {options.seconds:g} s only: too short to miss an expected router")
+
         def asked(judgement: Judgement) -> Judgement:
-            return about(judgement, hearing=ears.received or received_frames(capture) > before)
+            return about(judgement, hearing=enough and (ears.received or received_frames(capture) > before))
 
         try:
             judgement = listen(
