@@ -4,7 +4,7 @@ House rules:
 
 * Time is an argument. Nothing here reads a clock, a socket or a random number; the same events give the same actions.
 * One machine for versions 2 and 3 and for both families: what differs is a value (`Instance.version`, `Rules`).
-* An event (`start`, `stop`, `fail`, `recover`, `receive`, `tick`, `set_priority`, `reconfigure`) becomes one *signal*
+* An event (`start`, `stop`, `fail`, `recover`, `receive`, `tick`, `set_priority`, `reconfigure`, `prove`) becomes one *signal*
   in the light of state, priorities and rules; the table (`machine.table`) says where a signal leads and which steps
   are taken. The diagram in the documentation is drawn from the table.
 * Actions are values (`machine.actions`); the host performs them in the order given and then waits for `deadline`.
@@ -30,6 +30,7 @@ from vrrpcore.machine.actions import (
     TakeAddresses,
 )
 from vrrpcore.machine.counters import REFUSALS, Counters
+from vrrpcore.machine.proof import Evidence, Proof
 from vrrpcore.machine.router import Machine
 from vrrpcore.machine.rules import FRR, HOUSE, KEEPALIVED, RFC3768, RFC5798, RFC9568, STRICT, Rules
 
@@ -47,7 +48,9 @@ __all__ = [
     "Announce",
     "Changed",
     "Counters",
+    "Evidence",
     "Machine",
+    "Proof",
     "ReleaseAddresses",
     "Remark",
     "Rules",

@@ -53,9 +53,14 @@ def list_differs(instance: Instance, advert: Advertisement) -> bool:
     return advert.addresses != ours and sorted(advert.addresses) != sorted(ours)
 
 
+def to_group(facts: IpFacts) -> bool:
+    """Whether a packet was sent to a multicast group."""
+    return facts.destination[:1] == b"\xff" if facts.family == 6 else 224 <= facts.destination[0] <= 239
+
+
 def _carrier(instance: Instance, facts: IpFacts) -> str:
     """TTL / hop limit and the way it came: group or peer."""
-    multicast = facts.destination[:1] == b"\xff" if facts.family == 6 else 224 <= facts.destination[0] <= 239
+    multicast = to_group(facts)
     if not instance.unicast:
         if not multicast:
             return "mode"
@@ -65,10 +70,11 @@ def _carrier(instance: Instance, facts: IpFacts) -> str:
     peer = next((each for each in instance.unicast_peers if each.address == facts.source), None)
     if peer is None:
         return "peer" if instance.check_unicast_src or instance.strict else ""
-    return _peer_ttl(peer, facts.ttl)
+    return peer_ttl(peer, facts.ttl)
 
 
-def _peer_ttl(peer: UnicastPeer, ttl: int) -> str:
+def peer_ttl(peer: UnicastPeer, ttl: int) -> str:
+    """Why a peer's TTL is out of its limits, or ""."""
     low = peer.min_ttl is not None and ttl < peer.min_ttl
     high = peer.max_ttl is not None and ttl > peer.max_ttl
     return "peer_ttl" if low or high else ""
@@ -80,9 +86,14 @@ def _version2(instance: Instance, rules: Rules, advert: Advertisement, facts: Ip
         return "auth_type"
     if advert.auth_type != _AUTH_NUMBERS[instance.auth_type] or (facts.ah is not None) != (instance.auth_type == "ah"):
         return "auth_mismatch"
-    if instance.auth_type == "pass" and advert.auth_data != instance.auth_data.ljust(8, b"\0"):
+    if instance.auth_type == "pass" and not password_fits(instance, advert):
         return "auth_failure"
     return ""
+
+
+def password_fits(instance: Instance, advert: Advertisement) -> bool:
+    """Whether the advert bears the instance's password (RFC 2338 §5.3.10)."""
+    return advert.auth_data == instance.auth_data.ljust(8, b"\0")
 
 
 def _version3(rules: Rules, advert: Advertisement) -> str:

@@ -55,7 +55,8 @@ class Changed:
 class Remark:
     """Something an operator should read in the log (the speaker limits the rate): `kind` is a closed word."""
 
-    kind: str  # several_owners, own_address, interval_learned, lower_priority, priority_zero, preempt_delay, late
+    #: several_owners, own_address, interval_learned, lower_priority, priority_zero, preempt_delay, late, yielded
+    kind: str
     detail: str = ""
 
 

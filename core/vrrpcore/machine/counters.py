@@ -50,6 +50,7 @@ class Counters:
     address_list_differs: int = 0  # logged, not refused
     interval_differs: int = 0  # logged, not refused (version 3)
     late: int = 0  # adverts that were sent more than one interval late
+    yields: int = 0  # times that we were master and yielded on proof of a superior whose adverts do not reach us
     checksum_styles: Counter[str] = field(default_factory=Counter)  # which v3/IPv4 formula verified
     refused: Counter[str] = field(default_factory=Counter)  # by reason, a key of REFUSALS
     refused_sources: dict[str, str] = field(default_factory=dict)  # "source" and "reason" of the last refusal
@@ -91,6 +92,7 @@ class Counters:
             lower_priority_rcvd=self.lower_priority_received,
             own_address_rcvd=self.own_address_received,
             late=self.late,
+            yields=self.yields,
             checksum_styles=dict(self.checksum_styles),
             refused=dict(self.refused),
             last_refused=dict(self.refused_sources),

@@ -18,8 +18,10 @@ from vrrpcore.machine.actions import (
     TakeAddresses,
 )
 from vrrpcore.machine.counters import Counters
+from vrrpcore.machine.proof import Proof
 from vrrpcore.machine.rules import Rules
 from vrrpcore.machine.table import TABLE
+from vrrpcore.machine.yielding import Yielding
 from vrrpcore.packet import Advertisement
 from vrrpcore.settings import Instance
 
@@ -40,7 +42,7 @@ class Machine:
         "_advertise", "_again", "_again_down", "_delay_until", "_heard", "_lost_master", "_lower_seen", "_owner",
         "_zero_seen", "address", "counters", "deadline", "instance", "interval", "last_advert_sent", "last_event",
         "master_address", "master_interval", "master_priority", "new_master_reason", "priority", "rules", "since",
-        "state",
+        "state", "yielding",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, rules: Rules | None = None, address: bytes = b"") -> None:
@@ -63,6 +65,7 @@ class Machine:
         self._zero_seen = False  # the Down timer was set by a priority 0
         self._again: Advertisement | None = None  # the very value that was followed last, and nothing happened since
         self._again_down = 0.0
+        self.yielding = Yielding()
         self._configure(instance)
         self.master_interval = self.interval
 
@@ -130,7 +133,9 @@ class Machine:
 
     def join_backup(self, now: float) -> tuple[Action, ...]:
         """Another member of the sync group yielded: so do we."""
-        return self._run("group_backup", now) if self.state is State.MASTER else ()
+        if self.state is not State.MASTER:
+            return ()
+        return self._run("proven" if self.yielding.ready(self, now) else "group_backup", now)
 
     def tick(self, now: float) -> tuple[Action, ...]:
         """Time passed; acts when the deadline is reached."""
@@ -169,6 +174,19 @@ class Machine:
         else:
             self._again = None
         return actions
+
+    def prove(self, proof: Proof, now: float, together: bool = True) -> tuple[Action, ...]:
+        """A superior master is proved to be alive and within reach, though its adverts do not reach us (see proof).
+
+        A master yields to it; a backup that has yielded waits on, as if the advert had been accepted on arrival.
+        `together` False: other members of the sync group have no such proof, and we stay master with them.
+        """
+        signal = self.yielding.signal(self, proof, now, self._heard)
+        if self.state is State.MASTER:
+            if not (signal and together):
+                return ()
+            self.last_event = "higher-priority-backup"
+        return self._run(signal, now) if signal else ()
 
     def refused(self, now: float) -> None:
         """An advert of this VRID was refused. It has no effect, unless the rules model keepalived's defect."""
@@ -253,6 +271,7 @@ class Machine:
         return tuple(actions)
 
     def _change(self, target: State, now: float) -> Action:
+        self.yielding.leave(self, target, now)
         old, self.state, self.since = self.state, target, now
         self._again = None
         reason = ""
@@ -329,6 +348,7 @@ class Machine:
     def learn(self, now: float, advert: Advertisement | None, source: bytes) -> Action | None:
         """Follow the sender: who it is and, in version 3, its interval (RFC 9568 §6.1 Active_Adver_Interval)."""
         assert advert is not None
+        self.yielding.active = False  # it reaches us
         self.master_address, self.master_priority = source, advert.priority
         if self.instance.version != 3 or abs(advert.interval - self.master_interval) < _INTERVAL_SLACK:
             return None
@@ -357,6 +377,22 @@ class Machine:
     def note_own(self, now: float, advert: Advertisement | None, source: bytes) -> Action:
         self.counters.own_address_received += 1
         return Remark("own_address", addresses.text(source))
+
+    def note_yield(self, now: float, advert: Advertisement | None, source: bytes) -> Action:
+        proof = self.yielding.proof
+        assert proof is not None
+        self.yielding.active = True
+        self.counters.yields += 1
+        return Remark("yielded", f"{addresses.text(proof.source)} priority {proof.priority}, ours {self.priority}")
+
+    def follow_proof(self, now: float, advert: Advertisement | None, source: bytes) -> None:
+        """As `learn` and `arm_down`, but the Down timer counts from when the proved advert arrived."""
+        proof = self.yielding.proof
+        assert proof is not None
+        self.master_address, self.master_priority = proof.source, proof.priority
+        if self.instance.version == 3:
+            self.master_interval = proof.interval
+        self.arm_down(proof.at, advert, source)
 
     def note_late(self, now: float, advert: Advertisement | None, source: bytes) -> Action:
         return Remark("late", f"{now - self.deadline:.3f} s")

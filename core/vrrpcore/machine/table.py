@@ -43,6 +43,7 @@ SIGNALS: Final[dict[str, str]] = {
     "superior": "advert that wins against ours",
     "group_master": "another member of the sync group took over",
     "group_backup": "another member of the sync group yielded",
+    "proven": "proof (not an advert that reached us) that a superior master is alive and within reach; opt-in",
     "superior_parting": "advert that wins against ours; the sender must hear of our claim",
 }
 
@@ -61,6 +62,7 @@ TABLE: Final[dict[tuple[State, str], Row]] = {
     (BACKUP, "follow"): Row(BACKUP, ("learn", "arm_down"), "§6.4.2"),
     (BACKUP, "wait"): Row(BACKUP, ("note_delay", "learn", "arm_down"), "keepalived's preempt_delay"),
     (BACKUP, "lower"): Row(BACKUP, ("note_lower_master",), "§6.4.2: discarded, the timer runs on"),
+    (BACKUP, "proven"): Row(BACKUP, ("follow_proof",), "ours: as if the proved advert had been accepted"),
     (MASTER, "stop"): Row(INIT, _STEP_DOWN, "§6.4.3; addresses go first"),
     (MASTER, "fail"): Row(FAULT, _STEP_DOWN),
     (MASTER, "due"): Row(MASTER, ("advertise", "next_advert"), "§6.4.3"),
@@ -75,6 +77,11 @@ TABLE: Final[dict[tuple[State, str], Row]] = {
     (MASTER, "group_backup"): Row(BACKUP, ("release_addresses", "arm_down"), "keepalived's sync groups"),
     (MASTER, "superior"): Row(BACKUP, ("release_addresses", "learn", "arm_down"), "§6.4.3"),
     (MASTER, "superior_parting"): Row(BACKUP, ("release_addresses", "advertise", "learn", "arm_down")),
+    (MASTER, "proven"): Row(
+        BACKUP,
+        ("note_yield", "release_addresses", "advertise", "follow_proof"),
+        "ours: a superior that hears us announces its addresses again",
+    ),
     (FAULT, "recover"): Row(BACKUP, ("arm_down",)),
     (FAULT, "recover_owner"): Row(MASTER, _TAKE_OVER),
     (FAULT, "stop"): Row(INIT, ("disarm",)),

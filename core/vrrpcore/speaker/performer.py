@@ -24,6 +24,7 @@ _REMARKS: Final[dict[str, tuple[str, str]]] = {
     "priority_zero": ("info", "another router released mastership while we are master:"),
     "preempt_delay": ("info", "start preempt delay:"),
     "late": ("warning", "A thread timer expired late, others may have taken over meanwhile:"),
+    "yielded": ("warning", "yields to a superior master that is proved to be within reach, though it is not heard:"),
 }
 _NUMBERED: Final = ("late", "lower_priority", "interval_learned")  # every line of these differs
 

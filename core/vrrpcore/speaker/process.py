@@ -25,6 +25,7 @@ from vrrpcore.errors import VrrpwatchError
 from vrrpcore.settings import Settings
 from vrrpcore.speaker.clock import keep_time, raise_file_limit
 from vrrpcore.speaker.speaker import Speaker
+from vrrpcore.speaker.yielding import Message
 
 EXIT_CONFIG: Final = 3  # the child could not use its configuration on this host: starting it again will not help
 _LENGTH: Final = 4
@@ -70,11 +71,21 @@ class Child:
 
     def command(self, word: str, value: Any = None) -> None:
         """Tell it to do something."""
-        body = pickle.dumps((word, value))
         try:
-            self._control.sendall(len(body).to_bytes(_LENGTH, "big") + body)
+            self._control.sendall(_framed(word, value))
         except OSError:
             pass  # it is gone: whoever waits for it will learn so
+
+    def offer(self, word: str, value: Any) -> bool:
+        """Tell it something small that it may miss: never waits. False when it was not taken."""
+        data = _framed(word, value)
+        try:
+            sent = self._control.send(data, socket.MSG_DONTWAIT)
+            if sent < len(data):  # what was begun must be finished, or nothing after it is understood
+                self._control.sendall(data[sent:])
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Ask it to release everything and to end."""
@@ -99,6 +110,11 @@ class Child:
         self.reports.close()
 
 
+def _framed(word: str, value: Any) -> bytes:
+    body = pickle.dumps((word, value))
+    return len(body).to_bytes(_LENGTH, "big") + body
+
+
 class SpeakerProcess(Child):
     """The process that keeps time."""
 
@@ -112,6 +128,10 @@ class SpeakerProcess(Child):
     def tracked(self, kind: str, name: str, value: int) -> None:
         """Tell it the value of a tracked script, file or process."""
         self.command("tracked", (kind, name, value))
+
+    def proof(self, message: Message) -> None:
+        """Tell it of a superior master; a child that is too busy to be told does without."""
+        self.offer("proof", message)
 
 
 class Reports:
@@ -188,6 +208,8 @@ def _speak(settings: Settings, control: socket.socket, report: Reports, realtime
             report("reloaded", None)
         elif word == "tracked":
             speaker.tracked(*value)
+        elif word == "proof":
+            speaker.proofs.take(value)
 
     commands = Control(control, obey)
     speaker.watch(control.fileno(), commands.read)

@@ -6,11 +6,9 @@ of it the first time (parsed, checked, accepted or refused) is remembered under 
 
 from __future__ import annotations
 
-import hmac
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from typing import Final
 
 from vrrpcore.addresses import text
@@ -20,12 +18,11 @@ from vrrpcore.frames.network import ipv4
 from vrrpcore.machine import Machine, refuse, remark
 from vrrpcore.packet import Advertisement, parse
 from vrrpcore.settings import Instance
-from vrrpcore.speaker.render import authenticator
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.seals import Seals
 from vrrpcore.vrrpsockets import AH, VRRP, Receiver, facts6
 
 _MEMO_LIMIT: Final = 4096
-_AH_WINDOW: Final = 1 << 31
 Key = tuple[str, int, bool, int]  # interface ("" = any), family, unicast, protocol
 
 
@@ -50,9 +47,7 @@ class Reception:
         self.receivers: dict[Key, Receiver] = {}
         self._routers: dict[Key, dict[int, VirtualRouter]] = {}
         self._memo: dict[Key, dict[object, Heard]] = {}
-        self._sequences: dict[
-            tuple[str, bytes], tuple[int, float]
-        ] = {}  # AH: last number and when, by router and source
+        self._seals = Seals()
         self.global_errors: Counter[str] = Counter()
 
     def key(self, router: VirtualRouter, interface: str) -> Key:
@@ -130,30 +125,13 @@ class Reception:
         if isinstance(body, Advertisement):
             heard = self._meet(key, body, facts)
             if heard.router is not None and not heard.refusal and facts.ah is not None:
-                heard.refusal = self._authentic(heard.router, packet, facts, now)
+                key, silence = heard.router.instance.auth_data, heard.router.machine.down_interval
+                heard.refusal = self._seals.refuse(heard.router.name, packet, facts, key, now, silence)
             return heard
         if isinstance(body, Malformed):
             router = self._routers.get(key, {}).get(body.vrid or 0)
             return Heard(router, None, facts.source, body.reason)
         return Heard(None, None, facts.source, "")
-
-    def _authentic(self, router: VirtualRouter, packet: bytes, facts: IpFacts, now: float) -> str:
-        """keepalived's AH: the integrity value first, then that the sequence number rises (with wrap).
-
-        A peer that was restarted begins at 1 again, and that advert may be lost: whoever was silent for as long as a
-        master's end takes may begin anywhere. Refusing it for good would make a split brain of a lost packet.
-        """
-        assert facts.ah is not None
-        if not hmac.compare_digest(authenticator(packet, router.instance.auth_data), facts.ah.icv):
-            return "auth_failure"
-        who = (router.name, facts.source)
-        last, when = self._sequences.get(who, (0, -inf))
-        sequence = facts.ah.sequence
-        rises = 0 < (sequence - last) % (1 << 32) < _AH_WINDOW
-        if not rises and sequence != 1 and now - when < router.machine.down_interval:
-            return "replay"
-        self._sequences[who] = (sequence, now)
-        return ""
 
     def _understand6(self, key: Key, message: bytes, facts: IpFacts) -> Heard:
         try:

@@ -148,5 +148,7 @@ class VirtualRouter:
             "new_master_reason": machine.new_master_reason,
             "faults": list(self.faults.values()),
             "sync_group": self.sync_group,
+            "yielded": machine.yielding.active,
+            "last_proof": machine.yielding.proved_at + offset if machine.yielding.proof else 0.0,
             "counters": machine.counters.as_json(),
         }

@@ -30,6 +30,7 @@ from vrrpcore.speaker.reception import Heard, Key, Reception
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.speaker.tracking import Tracker
 from vrrpcore.speaker.watching import HostWatch
+from vrrpcore.speaker.yielding import Proofs
 from vrrpcore.timers import TimerQueue
 from vrrpcore.vrrpsockets import Sender
 
@@ -69,6 +70,7 @@ class Speaker:
         self._reception = Reception(self._heard, self._nobodys)
         self.host_watch = HostWatch(self.hosting, self.performer, self._reception, self.journal)
         self.groups = SyncGroups(self.routers, self.performer, self.host_watch, self.journal)
+        self.proofs = Proofs(self.routers, self.groups, self.performer)
         self.tracker = Tracker(self.settings)
         self._make_pacers()
         errors = []

@@ -24,13 +24,23 @@ whose `updated` is older than a few seconds belongs to a speaker that is dead or
         "new_master_reason": "no-response",                  RFC 8347 new-master-reason
         "faults": [],                                        why it is in fault, in words
         "sync_group": "",
+        "yielded": false,                                    backup on proof of a superior that is not heard
+        "last_proof": 0.0,                                   epoch seconds of the last such proof, 0 = never
+        "split_brain": {…},                                  with --watch, below
         "counters": {…}}]}                                   machine.counters.Counters.as_json(): RFC 8347 names first
 
 `counters` holds master_transitions, advertisement_rcvd, advertisement_sent, priority_zero_pkts_rcvd,
 priority_zero_pkts_sent, ip_ttl_errors, version_errors, vrid_errors, invalid_type_pkts_rcvd, checksum_errors,
 packet_length_errors, interval_errors, address_list_errors, invalid_auth_type, auth_type_mismatch, auth_failures, then
 since, backup_transitions, master_releases, announcements_sent, send_errors, lower_priority_rcvd, own_address_rcvd,
-late, checksum_styles{style: n}, refused{reason: n} and last_refused{source, reason}.
+late, yields, checksum_styles{style: n}, refused{reason: n} and last_refused{source, reason}.
+
+`split_brain` is what the judge beside the speaker says of the instance, null without `run --watch`:
+
+    {"level": "none", none | suspected | confirmed     "class": "", "cause": "", "confidence": "",   the judge's words
+     "since": 0.0, epoch seconds, 0 = none              "masters": [], "blamed": [], "evidence": [], "remedy": "",
+     "episodes": 0, confirmed ones since the start      "last": 0.0, when the last confirmed one was seen, 0 = never
+     "yields": false, whether it may yield on proof     "watched": true} whether the judge is there to speak
 """
 
 from __future__ import annotations

@@ -1,0 +1,85 @@
+"""What a proof means to a machine: whether it yields, how long it waits, how often it lets itself be talked into it.
+
+Why no component of the network is left without a master by it: only a master that is *strictly* inferior to one that
+advertises now and was reached from here yields, so of two never both; it waits no longer for the next proof than for
+an accepted advert, and takes over by the ordinary Down timer; an owner never yields; and a yield that did not last
+makes the next one harder. Opt-in: nothing happens unless somebody calls `Machine.prove`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from vrrpcore.machine.actions import State
+from vrrpcore.machine.proof import FRESH, Proof
+
+if TYPE_CHECKING:
+    from vrrpcore.machine.router import Machine
+
+_CALM: Final = 30  # Down intervals after which a yield that ends was none that flaps
+_MOST_STRIKES: Final = 6
+_SLACK: Final = 1e-6  # seconds: two spellings of one interval
+
+
+class Yielding:
+    """One machine's memory of proofs."""
+
+    __slots__ = ("_count", "_strikes", "active", "proof", "proved_at")
+
+    def __init__(self) -> None:
+        self.active = False  # backup on the strength of proofs alone: no advert has reached us since
+        self.proof: Proof | None = None  # the last that was of use
+        self.proved_at = -inf  # when its advert arrived
+        self._count = 0  # proofs in succession since we became master
+        self._strikes = 0  # yields that did not last: it takes 1, 2, 4 … proofs in succession
+
+    def signal(self, machine: Machine, proof: Proof, now: float, heard: float) -> str:
+        """What a proof is to the table: "proven", "zero" (the master that we follow has resigned) or "".
+
+        `heard`: what the machine's Down timer counts from.
+        """
+        if machine.state is State.MASTER:
+            return self._in_master(machine, proof, now)
+        if machine.state is not State.BACKUP or not self.active or proof.at <= heard:
+            return ""
+        if proof.priority == 0:
+            return "zero" if proof.source == machine.master_address else ""
+        if not obliges(machine, proof, now):
+            return ""
+        self.proof, self.proved_at = proof, proof.at
+        return "proven"
+
+    def _in_master(self, machine: Machine, proof: Proof, now: float) -> str:
+        last = self.proved_at
+        # What spoke before we became master may be the very one whose end made us so.
+        if not obliges(machine, proof, now) or proof.at <= max(machine.since, last):
+            return ""
+        self._count = self._count + 1 if proof.at - last <= FRESH * proof.interval else 1
+        self.proof, self.proved_at = proof, proof.at
+        return "proven" if self.ready(machine, now) else ""
+
+    def ready(self, machine: Machine, now: float) -> bool:
+        """Whether a master has all the proof that it needs to yield now."""
+        proof = self.proof
+        return proof is not None and self._count >= 1 << self._strikes and obliges(machine, proof, now)
+
+    def leave(self, machine: Machine, target: State, now: float) -> None:
+        """The machine is about to leave its state."""
+        self._count = 0
+        if self.active and target is not State.BACKUP:
+            self.active = False
+            flaps = target is State.MASTER and now - machine.since < _CALM * machine.down_interval
+            self._strikes = min(self._strikes + 1, _MOST_STRIKES) if flaps else 0
+
+
+def obliges(machine: Machine, proof: Proof, now: float) -> bool:
+    """Whether a proof is of now and of a superior (RFC 9568 §6.4.3)."""
+    instance = machine.instance
+    if instance.owner or not proof.priority or proof.source == machine.address:
+        return False
+    if not 0.0 <= now - proof.at <= FRESH * proof.interval:
+        return False
+    if instance.version == 2 and proof.interval > machine.interval + _SLACK:
+        return False  # our Down timer, which it cannot set as in version 3, would end before its next advert
+    return (proof.priority, proof.source) > (machine.priority, machine.address)
