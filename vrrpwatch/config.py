@@ -3,7 +3,7 @@
 [watch]                    interfaces, promisc, segments, listen, web_config, journal, textfile, probe, runbooks
 [keepalived]               fifo, config         ask keepalived on this host (never by signals)
 [frr]                      vtysh, interval      ask FRR's vrrpd on this host
-[speaker]                  state                ask `vrrpwatch run` on this host
+[speaker]                  state                ask `vrrpwatch run` on this host; on_split_brain, yield_to_superior: `run --watch`
 [[router]]                 segment, vrid, family, addresses: virtual routers that must exist
 [[alertmanager]]           url, … one table per Alertmanager
 [[webhook]]                url, … one table per receiver
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -67,9 +68,20 @@ class FrrSource:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSource:
-    """`[speaker]`: where `vrrpwatch run` publishes its state."""
+    """`[speaker]`: where `vrrpwatch run` publishes its state. The rest is for `run --watch --watch-config` itself."""
 
     state: str = "/run/vrrpwatch/speaker.json"
+    on_split_brain: str = ""  # a program with its words; run when the judge's verdict about one of our routers changes
+    yield_to_superior: tuple[str, ...] = ()  # names of vrrp_instances that may yield on proof; "*" = all
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of `on_split_brain`."""
+        return tuple(shlex.split(self.on_split_brain))
+
+    def may_yield(self, name: str) -> bool:
+        """Whether the vrrp_instance of this name may yield on proof."""
+        return name in self.yield_to_superior or "*" in self.yield_to_superior
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +216,8 @@ def _check(path: Path, config: Config) -> None:
             raise ConfigError(f"{path}: {name} must be at least {least:g}, not {number:g}")
     if config.watch.textfile and not config.watch.textfile.endswith(".prom"):
         raise ConfigError(f"{path}: watch.textfile: node_exporter reads only files whose names end in .prom")
+    if config.speaker is not None:
+        _check_speaker(path, config.speaker)
     for index, router in enumerate(config.router):
         _check_router(path, f"router[{index}]", router)
     names: set[str] = set()
@@ -222,6 +236,17 @@ def _check(path: Path, config: Config) -> None:
             raise ConfigError(f"{path}: webhook[{index}].template: {problem}")
         if hook.secret_file and not os.access(beside(path, hook.secret_file), os.R_OK):
             raise ConfigError(f"{path}: webhook[{index}].secret_file: {hook.secret_file} cannot be read")
+
+
+def _check_speaker(path: Path, speaker: SpeakerSource) -> None:
+    try:
+        words = speaker.command
+    except ValueError as error:
+        raise ConfigError(f"{path}: speaker.on_split_brain: {str(error).lower()}") from None
+    if words and not os.path.isabs(words[0]):
+        raise ConfigError(f"{path}: speaker.on_split_brain: {words[0]!r} must be a whole path, from /")
+    if not all(speaker.yield_to_superior):
+        raise ConfigError(f'{path}: speaker.yield_to_superior: a name is empty; "*" stands for every instance')
 
 
 def _check_router(path: Path, spot: str, router: Router) -> None:

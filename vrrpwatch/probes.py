@@ -86,8 +86,8 @@ class Prober:
             return False
         try:
             out = self._socket(link.name)
-            mac = bytes(out.getsockname()[4])
-            if len(mac) != 6:
+            mac = _mac(out)
+            if not mac:
                 return False
             frame = request(mac, address, self._addresses(link.name, now), virtual, vlans)
             if frame is None:
@@ -138,10 +138,22 @@ class Prober:
             out.close()
         self._read_at = float("-inf")
 
+    def mac(self, interface: str) -> bytes:
+        """The interface's own Ethernet address now; b"" while nothing was sent there, or it has none."""
+        try:
+            return _mac(self._sockets[interface]) if interface in self._sockets else b""
+        except OSError:
+            return b""
+
     def close(self) -> None:
         """Close the sockets."""
         for interface in list(self._sockets):
             self._forget(interface)
+
+
+def _mac(out: socket.socket) -> bytes:
+    mac = bytes(out.getsockname()[4])
+    return mac if len(mac) == 6 else b""
 
 
 def request(

@@ -32,9 +32,11 @@ from vrrpcore.errors import ConfigError
 from vrrpcore.settings import Settings
 from vrrpcore.speaker import state
 from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
+from vrrpcore.speaker.yielding import Message
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
+from vrrpwatch.run_speaker_beside import Beside
 from vrrpwatch.run_speaker_checks import (
     config_test,
     lock_host,
@@ -45,7 +47,7 @@ from vrrpwatch.run_speaker_checks import (
 )
 from vrrpwatch.run_speaker_chores import Chores, run_script, without_refused
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
-from vrrpwatch.run_speaker_watcher import Watcher, WatcherOptions
+from vrrpwatch.run_speaker_watcher import WatcherOptions
 
 DEFAULT_CONFIG: Final = "/etc/keepalived/keepalived.conf"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -121,7 +123,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._child: SpeakerProcess | None = None
         self._chores = Chores(self._selector, self._tracked_now)
-        self._watcher = Watcher(options.watch)
+        self._beside = Beside(options.watch, self._chores.tell, self._prove)
         self._tracked: dict[tuple[str, str], int] = {}
         self._was_ready = False  # this configuration worked here once: what fails later may come back
         self._heard = 0.0  # when the child last reported anything
@@ -132,16 +134,19 @@ class Supervisor:
             self._lock_file = lock_host(f"{self._options.state_path}.lock")
         self._write_pid()
         self._adopt(self._settings)
+        self._beside.read_config(self._settings)
+        if self._beside.watched:
+            self._selector.register(self._beside, selectors.EVENT_READ, self._beside.read)
         defs = self._settings.global_defs
         run_script(defs.startup_script, defs, defs.startup_script_timeout_seconds)
-        self._chores.configure(self._settings)
+        self._chores.configure(self._settings, self._beside.wants_scripts)
         self._launch()
         try:
             while self._child is not None:
                 self._turn()
         finally:
             self._chores.end()
-            self._watcher.end()
+            self._beside.end()
             defs = self._settings.global_defs
             run_script(defs.shutdown_script, defs, defs.shutdown_script_timeout_seconds)
             if self._options.state_path:
@@ -166,6 +171,10 @@ class Supervisor:
         if self._child is not None:
             self._child.tracked(kind, name, value)
 
+    def _prove(self, message: Message) -> None:
+        if self._child is not None:
+            self._child.proof(message)
+
     def _adopt(self, settings: Settings) -> None:
         """Take over a configuration; what it asks for in vain is said with the start or reload that brings it."""
         self._settings, lines = without_refused(settings)
@@ -180,7 +189,7 @@ class Supervisor:
         for key, _ in self._selector.select(min(wait, 1.0)):
             key.data()
         self._look_after_child()
-        self._watcher.look()
+        self._dirty = self._beside.turn(self._rows) or self._dirty
         now = time.monotonic()
         if now - self._published >= (0.05 if self._dirty else 1.0):
             self._publish(now)
@@ -236,7 +245,7 @@ class Supervisor:
                 self._dirty = True
             elif kind == "ready":
                 self._was_ready = True
-                self._watcher.begin(self._settings)
+                self._beside.begin(self._settings)
                 _tell_manager("READY=1", f"STATUS={len(self._settings.instances)} virtual routers")
             elif kind == "reloaded":
                 _tell_manager("READY=1")
@@ -304,10 +313,11 @@ class Supervisor:
         self._adopt(settings)
         settings = self._settings
         self._tracked = {key: value for key, value in self._tracked.items() if key[1] in tracked_names(settings)}
-        self._chores.configure(settings)
+        self._beside.read_config(settings)
+        self._chores.configure(settings, self._beside.wants_scripts)
         if self._child is not None:
             self._child.reload(settings)
-        self._watcher.configure(settings)
+        self._beside.configure(settings)
 
     # -- what is published --
 
@@ -334,7 +344,7 @@ class Supervisor:
                     "notes": self._notes,
                     "mail": self._chores.mails(),
                     "global": self._global,
-                    "instances": self._ordered_rows(),
+                    "instances": [{**row, "split_brain": self._beside.row(row["name"])} for row in self._ordered_rows()],
                 },
             )
         except OSError as error:

@@ -28,16 +28,17 @@ class Chores:
         """`tracked(kind, name, value)` hears the results of what is watched."""
         self._selector, self._tracked = selector, tracked
         self._settings: Settings | None = None
+        self._wanted = False
         self._process: ChoresProcess | None = None
         self._before = {"sent": 0, "failed": 0}  # mails of processes that have ended
         self._mails = {"sent": 0, "failed": 0, "waiting": 0}  # of this one
 
-    def configure(self, settings: Settings) -> None:
-        """Take over a configuration; the process is started where this one is the first to need it."""
-        self._settings = settings
+    def configure(self, settings: Settings, wanted: bool = False) -> None:
+        """Take over a configuration; the process is started where this one is the first to need it, or `wanted`."""
+        self._settings, self._wanted = settings, wanted
         if self._process is not None:
             self._process.command("configure", settings)
-        elif has_chores(settings):
+        elif wanted or has_chores(settings):
             self._process = ChoresProcess(settings)
             self._selector.register(self._process.reports, selectors.EVENT_READ, self._take)
 
@@ -72,7 +73,7 @@ class Chores:
             self._bury(process)
             log.error("the process for scripts ended and is started again")
             assert self._settings is not None
-            self.configure(self._settings)
+            self.configure(self._settings, self._wanted)
 
     def _read(self, process: ChoresProcess) -> None:
         for kind, value in process.read():

@@ -2,7 +2,8 @@
 
 A scrape, a slow disk or a full segment can so delay no advert. The supervisor starts the watcher when the speaker is
 ready, starts it again when it dies, and ends it last, so that the resignation is still seen. It captures on the
-interfaces of the configuration and is given the speaker's state file.
+interfaces of the configuration and is given the speaker's state file. A pair of datagram sockets that outlives every
+single watcher carries verdicts and proofs here, and there for which instances proof is looked for; neither end waits.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
-from vrrpcore.settings import Settings
+from vrrpcore.errors import ConfigError
+from vrrpcore.settings import Instance, Settings
+from vrrpcore.speaker.process import Reports, received
 
 _SHORT_SECONDS: Final = 10.0  # a watcher that lived shorter may die again at once: its restarts are spaced out
 _FIRST_PAUSE: Final = 1.0
@@ -50,7 +54,9 @@ def checked(options: WatcherOptions) -> WatcherOptions:
     if options.listen:
         split(options.listen)
     if options.config:
-        load(options.config)
+        speaker = load(options.config).speaker
+        if speaker is not None and speaker.command and not os.access(speaker.command[0], os.X_OK):
+            raise ConfigError(f"{options.config}: speaker.on_split_brain: {speaker.command[0]} cannot be executed")
     return options
 
 
@@ -60,26 +66,39 @@ class Watcher:
     def __init__(self, options: WatcherOptions | None) -> None:
         self._options = options
         self._interfaces: tuple[str, ...] = ()
+        self._yielding: tuple[Instance, ...] = ()
+        if options is not None:
+            self._end, self._its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._end.setblocking(False)
+            self.say = Reports(self._end)
         self._begun = False
         self.pid = 0
         self._born = self._due = self._pause = 0.0  # time.monotonic, seconds
         self._kill_at = 0.0  # 0 = it was not asked to end
 
-    def begin(self, settings: Settings) -> None:
+    def fileno(self) -> int:
+        """Of what watchers say; -1 without one."""
+        return self._end.fileno() if self._options is not None else -1
+
+    def read(self) -> list[tuple[str, Any]]:
+        """What watchers have said since."""
+        return received(self._end) if self._options is not None else []
+
+    def begin(self, settings: Settings, yielding: tuple[Instance, ...] = ()) -> None:
         """The speaker is ready, for the first time or again."""
         if not self._begun:
-            self.configure(settings)
+            self.configure(settings, yielding)
 
-    def configure(self, settings: Settings) -> None:
-        """Go by this configuration from now on."""
+    def configure(self, settings: Settings, yielding: tuple[Instance, ...] = ()) -> None:
+        """Go by this configuration from now on; `yielding`: instances for which it looks for proof."""
         wanted = interfaces_of(settings)
         if self._options is None:
             return
-        if self._begun and wanted != self._interfaces:
-            self._ask()  # what it captures is fixed: another one begins when this one has ended
+        if self._begun and (wanted, yielding) != (self._interfaces, self._yielding):
+            self._ask()  # what it looks at is fixed: another one begins when this one has ended
         elif self.pid:
             os.kill(self.pid, signal.SIGHUP)
-        self._interfaces, self._begun = wanted, True
+        self._interfaces, self._yielding, self._begun = wanted, yielding, True
         self.look()
 
     def look(self) -> None:
@@ -129,16 +148,19 @@ class Watcher:
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(self._options, self._interfaces, parent)
+            _live(self._options, self._interfaces, self._yielding, self._its_end, parent)
 
 
-def _live(options: WatcherOptions, interfaces: tuple[str, ...], parent: int) -> NoReturn:
+def _live(
+    options: WatcherOptions, interfaces: tuple[str, ...], yielding: tuple[Instance, ...], end: socket.socket, parent: int
+) -> NoReturn:
     """The forked child. Its life is the supervisor's: it never returns into the caller's code."""
     code = 1
     try:
-        _leave(parent)
+        _leave(parent, end.fileno())
         from vrrpwatch.commands.outcome import run_to_exit
         from vrrpwatch.daemon import run_watch
+        from vrrpwatch.daemon.beside import Line
 
         run_to_exit(
             lambda: run_watch(
@@ -146,6 +168,7 @@ def _live(options: WatcherOptions, interfaces: tuple[str, ...], parent: int) -> 
                 config=options.config or None,
                 listen=options.listen or None,
                 speaker=options.state_path or None,
+                line=Line(end, yielding),
             ),
             "watch",
         )
@@ -156,10 +179,10 @@ def _live(options: WatcherOptions, interfaces: tuple[str, ...], parent: int) -> 
         os._exit(code)
 
 
-def _leave(parent: int) -> None:
+def _leave(parent: int, kept: int) -> None:
     """Give up what belongs to the supervisor: signals, descriptors, terminal, and the word with the service manager.
 
-    Its descriptors must go: the speaker knows by the end of a socket that the supervisor is gone, and the host's lock
+    Its descriptors must go, but for `kept`: the speaker knows by the end of a socket that the supervisor is gone, and the host's lock
     is held by whoever has it open. SIGTERM stays blocked: a service manager sends it to everybody at once, but the
     watcher ends after the speaker, by the supervisor's SIGINT, which is also what the kernel sends when it dies.
     """
@@ -175,7 +198,8 @@ def _leave(parent: int) -> None:
     libc.prctl(_PR_SET_NAME, b"vrrpwatch-watch", 0, 0, 0)
     if os.getppid() != parent:
         raise SystemExit(1)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
     os.nice(_NICENESS)
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         os.environ.pop(name, None)

@@ -27,6 +27,10 @@ INSTANCE_COUNTERS: Final[dict[str, tuple[str, str]]] = {
         "vrrpwatch_instance_master_releases",
         "Times the instance stopped being master.",
     ),
+    "yields": (
+        "vrrpwatch_instance_yields",
+        "Times the instance was master and yielded on proof of a superior that it does not hear.",
+    ),
     "state_transitions": ("vrrpwatch_instance_state_transitions", "Changes of state of the instance."),
     "adverts_received": (
         "vrrpwatch_instance_adverts_received",
@@ -45,6 +49,14 @@ INSTANCE_COUNTERS: Final[dict[str, tuple[str, str]]] = {
         "vrrpwatch_instance_announcements_sent",
         "Gratuitous ARP and unsolicited neighbour advertisements sent.",
     ),
+}
+#: Gauges of an instance beside which a judge runs: name after `vrrpwatch_instance_` -> help.
+AWARENESS: Final = {
+    "split_brain": "1 while the judge beside the instance says that its addresses have two owners (confirmed).",
+    "split_brain_suspected": "1 while the judge beside the instance suspects it.",
+    "split_brain_since_timestamp_seconds": "When what is so now began, 0 while all is well.",
+    "yielded": "1 while the instance is backup on proof of a superior master that it does not hear.",
+    "last_proof_timestamp_seconds": "When the advert of the last such proof arrived, 0 = never.",
 }
 _INSTANCE_LABELS: Final = ("daemon", "instance_name", "segment", "family", "vrid")
 
@@ -182,6 +194,36 @@ class InstanceCollector(Collector):
             for reason, number in row.errors.items():
                 errors.add_metric([*_labels(row), reason], number)
         yield errors
+        yield from self._awareness([row for row in instances if row.awareness is not None])
+
+    @staticmethod
+    def _awareness(instances: Sequence[Instance]) -> Iterable[Metric]:
+        """Of instances beside which a judge runs."""
+        gauges = {
+            name: GaugeMetricFamily(f"vrrpwatch_instance_{name}", help, labels=_INSTANCE_LABELS)
+            for name, help in AWARENESS.items()
+        }
+        info = GaugeMetricFamily(
+            "vrrpwatch_instance_split_brain_info",
+            "1 with class and cause of what the judge beside the instance says of it now; absent while all is well.",
+            labels=[*_INSTANCE_LABELS, "class", "cause"],
+        )
+        for row in instances:
+            aware = row.awareness
+            if aware is None:
+                continue
+            values = {
+                "split_brain": int(aware.level == "confirmed"),
+                "split_brain_suspected": int(aware.level == "suspected"),
+                "split_brain_since_timestamp_seconds": aware.since,
+                "yielded": int(aware.yielded),
+                "last_proof_timestamp_seconds": aware.last_proof,
+            }
+            for name, value in values.items():
+                gauges[name].add_metric(_labels(row), value)
+            if aware.level != "none":
+                info.add_metric([*_labels(row), aware.cls, aware.cause], 1)
+        yield from (*gauges.values(), info)
 
     @staticmethod
     def _states(instances: Sequence[Instance], now: float) -> Iterable[Metric]:

@@ -27,6 +27,18 @@ class Sniffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Awareness:
+    """What our speaker knows of split brain of one of its instances, by the judge beside it; times in epoch seconds."""
+
+    level: str = "none"  # none, suspected, confirmed
+    cls: str = ""
+    cause: str = ""
+    since: float = 0.0  # 0 = there is none
+    yielded: bool = False  # backup on proof of a superior that is not heard
+    last_proof: float = 0.0  # 0 = never
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One VRRP instance as the daemon that runs it describes it (RFC 6527 §5 and RFC 8347 §3 name the counters)."""
 
@@ -42,6 +54,7 @@ class Instance:
     held: int | None = None  # virtual addresses that are on this host's interfaces now
     counters: Mapping[str, int] = field(default_factory=dict)  # keys of prometheus_sensor.INSTANCE_COUNTERS
     errors: Mapping[str, int] = field(default_factory=dict)  # rejected adverts by reason
+    awareness: Awareness | None = None  # None: nobody judges beside it
 
     @property
     def key(self) -> RouterKey:

@@ -15,7 +15,7 @@ from vrrpcore.verdict import (
     SensorFacts,
     Worst,
 )
-from vrrpexporters.snapshot import Instance, Snapshot, Sniffer
+from vrrpexporters.snapshot import Awareness, Instance, Snapshot, Sniffer
 
 T0 = 1795336654.25
 STEADY = Finding("steady")
@@ -104,7 +104,12 @@ def snapshot(now: Judgement, sequence: int = 1, sniffers: tuple[Sniffer, ...] | 
     return Snapshot(sequence, T0, time.monotonic(), now, wires)
 
 
-def instance(state: str = "master", since: float | None = None, daemon: str = "keepalived") -> Instance:
+def instance(
+    state: str = "master",
+    since: float | None = None,
+    daemon: str = "keepalived",
+    awareness: Awareness | None = None,
+) -> Instance:
     """One VRRP instance by its daemon's account."""
     return Instance(
         daemon=daemon,
@@ -119,4 +124,5 @@ def instance(state: str = "master", since: float | None = None, daemon: str = "k
         held=1,
         counters={"master_transitions": 2, "adverts_sent": 40},
         errors={"interval": 1},
+        awareness=awareness,
     )

@@ -25,7 +25,7 @@ from tests.exporters.samples import T0, instance, judgement, master, owners, rou
 from vrrpcore.verdict import CLASSES, Counters, Finding, Judgement, MasterRow
 from vrrpexporters.prometheus import Exposition, Facts
 from vrrpexporters.prometheus_routers import RouterRows
-from vrrpexporters.snapshot import Snapshot
+from vrrpexporters.snapshot import Awareness, Snapshot
 
 GOLDEN = Path(__file__).parent / "golden.prom"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -122,8 +122,10 @@ def test_cached_text_never_shows_an_earlier_snapshots_value(several: list[Judgem
 
 
 def test_golden_exposition_pins_every_name_help_type_and_label() -> None:
+    aware = Awareness("confirmed", "split_brain", "peer_deaf", T0, True, T0 + 1)
+    ours = instance("backup", daemon="vrrpwatch", awareness=aware)
     facts = {
-        "instances": lambda: [instance(), instance("backup", daemon="frr")],
+        "instances": lambda: [instance(), instance("backup", daemon="frr"), ours],
         "sources": lambda: {"keepalived": True, "frr": False},
         "reload_state": lambda: (True, T0),
     }

@@ -262,7 +262,7 @@ def test_a_vtysh_that_is_not_there_is_said_in_a_line(caplog: pytest.LogCaptureFi
 # Our speaker
 
 
-def publish(path: Path, state: str = "master", age: float = 0.0, since: float = 100.0) -> None:
+def publish(path: Path, state: str = "master", age: float = 0.0, since: float = 100.0, **more: object) -> None:
     now = time.time()
     counters = {"master_transitions": 1, "advertisement_sent": 30, "interval_errors": 2}
     instance = {
@@ -275,7 +275,7 @@ def publish(path: Path, state: str = "master", age: float = 0.0, since: float = 
         "effective_priority": 150,
         "counters": counters,
     }
-    speaker_state.write(str(path), {"schema": 1, "updated": now - age, "instances": [instance]})
+    speaker_state.write(str(path), {"schema": 1, "updated": now - age, "instances": [{**instance, **more}]})
 
 
 def test_our_speaker_tells_its_state_age_and_counters(tmp_path: Path) -> None:
@@ -295,6 +295,19 @@ def test_a_state_that_nobody_renews_is_of_a_speaker_that_is_gone(tmp_path: Path)
     source.update()
     (row,) = source.instances()
     assert (row.state, row.since, source.up) == ("init", None, False)
+
+
+def test_what_the_judge_beside_our_speaker_says_comes_along_while_it_is_of_now(tmp_path: Path) -> None:
+    source = SpeakerState(SpeakerSource(str(tmp_path / "s.json")), segment)
+    said = {"level": "confirmed", "class": "split_brain", "cause": "peer_deaf", "since": 1000.5}
+    for age, level in ((0.0, "confirmed"), (6.0, "")):
+        publish(tmp_path / "s.json", age=age, split_brain=said, yielded=True, last_proof=1002.0)
+        source.update()
+        (row,) = source.instances()
+        assert (row.awareness.level if row.awareness else "") == level
+    publish(tmp_path / "s.json", split_brain=None)
+    source.update()
+    assert source.instances()[0].awareness is None
 
 
 def test_no_speaker_is_said_in_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

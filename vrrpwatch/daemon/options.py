@@ -51,7 +51,9 @@ def read_config(options: Options) -> Config:
     )
     if watch.textfile and not Path(watch.textfile).parent.is_dir():
         raise ConfigError(f"textfile {watch.textfile}: there is no folder {Path(watch.textfile).parent}")
-    speaker = SpeakerSource(options.speaker) if options.speaker else config.speaker
+    speaker = config.speaker
+    if options.speaker:
+        speaker = replace(speaker or SpeakerSource(), state=options.speaker)
     return replace(config, watch=watch, speaker=speaker)
 
 

@@ -81,7 +81,8 @@ class Sensor:
         self._capture = capture
         self._board = board
         self._ears = Ears(judge or Judge())
-        self._keep = keep
+        self._keep = [keep] if keep is not None else []
+        self._turn: Callable[[set[bytes]], None] = lambda virtual: None
         self._continued = continued
         self._alive = alive
         self._prober: Prober | None = None
@@ -100,6 +101,12 @@ class Sensor:
         """Whether a frame came from elsewhere."""
         return self._ears.received
 
+    def accompany(self, keep: Callable[[Record], None] | None, turn: Callable[[set[bytes]], None]) -> None:
+        """Somebody else who wants every frame, and to be called with each turn of the loop (with the virtual addresses
+        that were heard of)."""
+        self._keep += [keep] if keep is not None else []
+        self._turn = turn
+
     def probe(self, wanted: bool) -> None:
         """Ask who owns an address while in doubt, or stay passive."""
         if wanted and self._prober is None:
@@ -111,6 +118,7 @@ class Sensor:
         """Listen, judge, publish."""
         while not self._stopped:
             self._hear()
+            self._turn(self._ears.virtual)
             now = self._capture.horizon()
             self._ears.judge.advance(now)
             if self._prober is not None:
@@ -122,11 +130,12 @@ class Sensor:
 
     def _hear(self) -> None:
         """What has arrived. Frames that are kept as evidence must be there as such; without, repetitions cost less."""
-        if self._keep is None:
+        if not self._keep:
             self._ears.hear(self._capture, TICK)
             return
         for record in self._capture.poll(TICK):
-            self._keep(record)
+            for keep in self._keep:
+                keep(record)
             self._ears.take(record)
 
     def publish(self, now: float) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vrrpcore.errors import ConfigError
 from vrrpcore.verdict import Judgement
@@ -35,6 +36,9 @@ from .scribe import Scribe
 from .sensor import Board, Sensor
 from .systemd import ServiceManager
 
+if TYPE_CHECKING:  # it brings the speaker along, which a plain `watch` does not need
+    from .beside import Beside, Line
+
 log = logging.getLogger(__name__)
 
 _PRUNE_EVERY = 3600.0
@@ -45,8 +49,9 @@ _FIXED = ("interfaces", "promisc", "segments", "listen", "web_config", "journal"
 class Service:
     """One running daemon."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, options: Options, line: Line | None = None) -> None:
+        """`line`: to the supervisor of the speaker that this daemon runs beside."""
+        self._options, self._line = options, line
         self.config = read_config(options)
         self._started = time.time()
         self._expectations = Expectations(read_expectations(self.config, options), self._started)
@@ -86,7 +91,11 @@ class Service:
             journal = Journal(Path(watch.journal) if watch.journal else None, self._journal_failed)
             stack.callback(journal.close)
             self._evidence = Evidence(journal.path)
-            sensor = self._sensor(capture, journal)
+            beside = self._beside(capture)
+            sensor = self._sensor(capture, journal, beside)
+            if beside is not None:
+                beside.start()
+                stack.callback(beside.stop)
             receivers = self._begin_outward(stack, journal, server)
             stack.enter_context(self._signals(sensor))
             self._begin_reloading(stack, sensor, receivers)
@@ -97,7 +106,15 @@ class Service:
             log.info("stopping")
         return 0
 
-    def _sensor(self, capture: LiveCapture, journal: Journal) -> Sensor:
+    def _beside(self, capture: LiveCapture) -> Beside | None:
+        """What we are to the supervisor of a speaker, where we run beside one."""
+        if self._line is None:
+            return None
+        from .beside import Beside
+
+        return Beside(self._line, capture, self.board)
+
+    def _sensor(self, capture: LiveCapture, journal: Journal, beside: Beside | None) -> Sensor:
         ledger = Ledger(self._started, journal.routers(), journal.open_episodes())
 
         def continued(judgement: Judgement) -> Judgement:
@@ -106,6 +123,8 @@ class Service:
 
         keep = self._evidence.keep if self._evidence.wanted else None
         sensor = Sensor(capture, self.board, continued=continued, alive=self._alive, keep=keep)
+        if beside is not None:
+            sensor.accompany(beside.keep, beside.turn)
         sensor.probe(self.config.watch.probe)
         return sensor
 
@@ -247,9 +266,10 @@ def run_watch(
     probe: bool | None = None,
     segments: Sequence[str] = (),
     speaker: str | None = None,
+    line: Line | None = None,
 ) -> int:
     """The command `watch`: runs until it is told to stop. `segments`: `NAME` for all or `INTERFACE=NAME`; `speaker`:
-    the state file of `vrrpwatch run` on this host.
+    the state file of `vrrpwatch run` on this host; `line`: to its supervisor, where it runs beside it.
 
     Raises an error of VrrpwatchError's tree when it cannot begin: PermissionMissing, SourceError, ConfigError.
     """
@@ -268,4 +288,4 @@ def run_watch(
         named,
         speaker,
     )
-    return Service(options).run()
+    return Service(options, line).run()

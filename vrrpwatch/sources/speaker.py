@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vrrpcore.speaker.state import read
-from vrrpexporters.snapshot import INSTANCE_STATES, Instance
+from vrrpexporters.snapshot import INSTANCE_STATES, Awareness, Instance
 from vrrpwatch.config import SpeakerSource
 
 from . import Masterships, Segments, Source
@@ -19,6 +19,7 @@ _COUNTERS: Final = {
     "priority_zero_pkts_rcvd": "priority_zero_received",
     "priority_zero_pkts_sent": "priority_zero_sent",
     "announcements_sent": "announcements_sent",
+    "yields": "yields",
 }
 #: RFC 8347 error counters -> our `reason`.
 _ERRORS: Final = {
@@ -84,4 +85,15 @@ class SpeakerState(Source):
             priority=int(row["effective_priority"]),
             counters={ours: int(counters[theirs]) for theirs, ours in _COUNTERS.items() if theirs in counters},
             errors={ours: int(counters[theirs]) for theirs, ours in _ERRORS.items() if theirs in counters},
+            awareness=_awareness(row) if self._fresh else None,
         )
+
+
+def _awareness(row: Mapping[str, Any]) -> Awareness | None:
+    """What the supervisor wrote of the judge beside it; None where there is none."""
+    said = row.get("split_brain")
+    if not isinstance(said, Mapping):
+        return None
+    words = {name: str(said[name]) for name in ("level", "cause")}
+    since, proof = float(said["since"]), float(row.get("last_proof", 0.0))
+    return Awareness(cls=str(said["class"]), since=since, yielded=bool(row.get("yielded")), last_proof=proof, **words)

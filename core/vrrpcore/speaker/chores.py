@@ -6,6 +6,7 @@ which hands them on; changes of state come from there as commands:
     configure Settings | changed (instance, STATE, priority) | group (name, STATE) | deleted (instance, priority)
     priority (instance, STATE, number) | lower_priority (instance, priority)
     standing (INSTANCE or GROUP, name, STATE, priority) | stop
+    split_brain (instance, WORD, priority, Command or None, environment)
 
 What was delivered goes back as ("mail", {"sent": n, "failed": n, "waiting": n}).
 """
@@ -16,7 +17,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,6 +158,7 @@ class Chores:
             "priority": self._teller.priority,
             "lower_priority": self._teller.lower_priority,
             "standing": self._teller.standing,
+            "split_brain": self._teller.split_brain,
         }
         if word == "configure":
             self.configure(value)
@@ -165,8 +167,10 @@ class Chores:
 
     # -- running programs --
 
-    def _spawn(self, command: Command, arguments: tuple[str, ...]) -> None:
-        task = asyncio.create_task(self._programs.run(command, arguments, None))
+    def _spawn(
+        self, command: Command, arguments: tuple[str, ...], environment: Mapping[str, str] | None = None
+    ) -> None:
+        task = asyncio.create_task(self._programs.run(command, arguments, None, environment))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

@@ -59,15 +59,7 @@ class Child:
 
     def read(self) -> list[tuple[str, Any]]:
         """What the child has reported since; [] when there is nothing, and at its end."""
-        found: list[tuple[str, Any]] = []
-        while True:
-            try:
-                data = self.reports.recv(1 << 20)
-            except (BlockingIOError, ConnectionResetError):
-                return found
-            if not data:
-                return found
-            found.append(marshal.loads(data))  # noqa: S302 (a socketpair with our own child)
+        return received(self.reports)
 
     def command(self, word: str, value: Any = None) -> None:
         """Tell it to do something."""
@@ -110,6 +102,19 @@ class Child:
         self.reports.close()
 
 
+def received(end: socket.socket) -> list[tuple[str, Any]]:
+    """All that `Reports` at the other end of a pair of ours has said since; never waits."""
+    found: list[tuple[str, Any]] = []
+    while True:
+        try:
+            data = end.recv(1 << 20)
+        except (BlockingIOError, ConnectionResetError):
+            return found
+        if not data:
+            return found
+        found.append(marshal.loads(data))  # noqa: S302 (a socketpair with our own child)
+
+
 def _framed(word: str, value: Any) -> bytes:
     body = pickle.dumps((word, value))
     return len(body).to_bytes(_LENGTH, "big") + body
@@ -142,11 +147,14 @@ class Reports:
         self._send = end.send
         self.lost = 0
 
-    def __call__(self, kind: str, value: Any) -> None:
+    def __call__(self, kind: str, value: Any) -> bool:
+        """False when it could not be said."""
         try:
             self._send(marshal.dumps((kind, value)))
         except OSError:
             self.lost += 1
+            return False
+        return True
 
 
 class Control:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vrrpcore.settings import Command, GlobalDefs
@@ -69,9 +69,15 @@ class Programs:
         self._log = log
         self._refused: dict[Command, str] = {}  # why, as it was told last
 
-    async def run(self, command: Command, arguments: tuple[str, ...], timeout: float | None) -> int | None:
+    async def run(
+        self,
+        command: Command,
+        arguments: tuple[str, ...],
+        timeout: float | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> int | None:
         """Run a program to its end: its exit code; -1 when it could not be run or took too long; None when it must
-        not be run (said once for each reason, until it may again)."""
+        not be run (said once for each reason, until it may again). `environment` is added to ours."""
         reason = refusal(command, self.defs)
         name = " ".join(command.words)
         if reason:
@@ -80,8 +86,11 @@ class Programs:
             self._refused[command] = reason
             return None
         self._refused.pop(command, None)
+        added = {"env": {**os.environ, **environment}} if environment else {}
         try:
-            process = await asyncio.create_subprocess_exec(*command.words, *arguments, **_options(command, self.defs))
+            process = await asyncio.create_subprocess_exec(
+                *command.words, *arguments, **_options(command, self.defs), **added
+            )
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             self._log("error", f"cannot run {name}: {error}")
             return -1

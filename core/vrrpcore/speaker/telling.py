@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vrrpcore.settings import Command, Fifo, Instance, Notify, Settings
 from vrrpcore.speaker.mail import Alerts, Mailer
 from vrrpcore.speaker.permission import identity
 
-Spawn = Callable[[Command, tuple[str, ...]], None]
 Read = Callable[[Command | None, str], None]
+
+
+class Spawn(Protocol):
+    """Starts a program; `environment` is added to ours."""
+
+    def __call__(
+        self, command: Command, arguments: tuple[str, ...], environment: Mapping[str, str] | None = None
+    ) -> None: ...
 
 
 class Teller:
@@ -83,6 +90,15 @@ class Teller:
     def standing(self, kind: str, name: str, state: str, priority: int) -> None:
         """After a reload, under fifo_write_vrrp_states_on_reload: an INSTANCE or GROUP is where it was."""
         self.fifos.write(f'{kind} "{name}" {state} {priority}\n')
+
+    def split_brain(
+        self, name: str, word: str, priority: int, command: Command | None, environment: Mapping[str, str]
+    ) -> None:
+        """What the judge beside the speaker says (run --watch): the words of `notify`, the rest in the environment."""
+        if command is not None:
+            arguments = ("INSTANCE", name, word, str(priority), environment["VRRPWATCH_CAUSE"])
+            self._spawn(command, arguments, environment)
+        self.fifos.write(f'INSTANCE "{name}" {word} {priority}\n')
 
     def _tell(self, notify: Notify, kind: str, name: str, state: str, priority: int) -> None:
         own = {"MASTER": notify.master, "BACKUP": notify.backup, "FAULT": notify.fault, "STOP": notify.stop}
