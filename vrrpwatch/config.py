@@ -3,7 +3,8 @@
 [watch]                    interfaces, promisc, segments, listen, web_config, journal, textfile, probe, runbooks
 [keepalived]               fifo, config         ask keepalived on this host (never by signals)
 [frr]                      vtysh, interval      ask FRR's vrrpd on this host
-[speaker]                  state                ask `vrrpwatch run` on this host; on_split_brain, yield_to_superior: `run --watch`
+[speaker]                  state                ask `vrrpwatch run` on this host
+                           on_split_brain, yield_to_superior    for `run --watch` itself
 [[router]]                 segment, vrid, family, addresses: virtual routers that must exist
 [[alertmanager]]           url, … one table per Alertmanager
 [[webhook]]                url, … one table per receiver

@@ -1,10 +1,10 @@
 """Asking who owns an address: ARP requests (RFC 826) and Neighbour Solicitations (RFC 4861 §7.2.2) as the judge wants.
 
 A probe must not change what it measures. An ARP request comes from this host's own address when the asked one is in
-its prefix, else from 0.0.0.0 (an ARP probe, RFC 5227 §1.1). A solicitation comes from our link-local address, carries
-no source link-layer option (nobody shall learn anything from it) and never comes from `::`, which would make another
-host's tentative address fail its duplicate detection. Never is a virtual address the sender. At most one request per
-address and second, whoever asks for more.
+its prefix, else from 0.0.0.0 (an ARP probe, RFC 5227 §1.1). A solicitation comes from our link-local address with our
+link-layer address (RFC 4861 §4.3; Linux answers nobody else whom it does not know yet), and never from `::`, which would
+make another host's tentative address fail its duplicate detection. Never is a virtual address the sender. At most one request per
+address and second (unless a prober was made for more), whoever asks for more.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ProbeCounters:
 
     sent: int = 0
     unable: int = 0  # no link-local address, link gone, interface without Ethernet addresses
-    held: int = 0  # asked for again within a second
+    held: int = 0  # asked for again too soon
 
 
 class Prober:
@@ -42,12 +42,13 @@ class Prober:
     `links` gives the captured links of now. PermissionMissing from `ask` where packet sockets are not allowed.
     """
 
-    def __init__(self, links: Callable[[], Iterable[Link]]) -> None:
+    def __init__(self, links: Callable[[], Iterable[Link]], spacing: float = SPACING) -> None:
+        """`spacing`: seconds between two requests for one address, at least."""
         self.counters = ProbeCounters()
-        self._links = links
+        self._links, self._spacing = links, spacing
         self._sockets: dict[str, socket.socket] = {}
         self._asked: dict[tuple[str, bytes], float] = {}
-        self._waiting: dict[tuple[str, bytes], None] = {}  # asked for within a second of the last request
+        self._waiting: dict[tuple[str, bytes], None] = {}  # asked for too soon after the last request
         self._own: dict[str, list[tuple[bytes, int]]] = {}  # interface -> (address, prefix length), kernel's order
         self._read_at = float("-inf")
 
@@ -58,11 +59,11 @@ class Prober:
         """
         sent = 0
         now = time.monotonic()
-        due = [key for key in self._waiting if now - self._asked[key] >= SPACING]
+        due = [key for key in self._waiting if now - self._asked[key] >= self._spacing]
         for key in due:
             del self._waiting[key]
         for key in (*due, *requests):
-            if now - self._asked.get(key, float("-inf")) < SPACING:
+            if now - self._asked.get(key, float("-inf")) < self._spacing:
                 # The judge's clock and ours may differ by moments: too early is later, not never.
                 self.counters.held += key not in self._waiting
                 self._waiting[key] = None
@@ -77,7 +78,9 @@ class Prober:
 
     def _remember(self, key: tuple[str, bytes], now: float) -> None:
         if len(self._asked) >= MAX_REMEMBERED:
-            self._asked = {old: at for old, at in self._asked.items() if now - at < SPACING or old in self._waiting}
+            self._asked = {
+                old: at for old, at in self._asked.items() if now - at < self._spacing or old in self._waiting
+            }
         self._asked[key] = now
 
     def _send(self, segment: str, address: bytes, virtual: Collection[bytes], now: float) -> bool:
@@ -177,7 +180,7 @@ def request(
     local = next((mine for mine, _ in usable if ip_address(mine).is_link_local), None)
     if local is None:
         return None
-    return build_neighbour_solicitation(mac, local, address, vlans=vlans)
+    return build_neighbour_solicitation(mac, local, address, link_layer=mac, vlans=vlans)
 
 
 def _inside(address: bytes, mine: bytes, prefix: int) -> bool:

@@ -344,7 +344,9 @@ class Supervisor:
                     "notes": self._notes,
                     "mail": self._chores.mails(),
                     "global": self._global,
-                    "instances": [{**row, "split_brain": self._beside.row(row["name"])} for row in self._ordered_rows()],
+                    "instances": [
+                        {**row, "split_brain": self._beside.row(row["name"])} for row in self._ordered_rows()
+                    ],
                 },
             )
         except OSError as error:

@@ -50,9 +50,9 @@ class Trouble:
     @classmethod
     def of(cls, row: dict[str, Any]) -> Trouble:
         """From the watcher's message (vrrpwatch.daemon.informer)."""
-        lists = {name: tuple(row[name]) for name in ("masters", "blamed", "evidence")}
-        words = {name: row[name] for name in ("id", "cause", "confidence", "since", "end", "remedy")}
-        return cls(cls=row["class"], **words, **lists)
+        fields: dict[str, Any] = {name: row[name] for name in ("id", "cause", "confidence", "since", "end", "remedy")}
+        fields |= {name: tuple(row[name]) for name in ("masters", "blamed", "evidence")}
+        return cls(cls=row["class"], **fields)
 
 
 @dataclass(frozen=True, slots=True)

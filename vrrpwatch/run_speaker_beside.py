@@ -1,4 +1,4 @@
-"""The supervisor's dealings with the watcher beside the speaker: verdicts come in, news goes out, proofs pass through."""
+"""The supervisor's dealings with the watcher beside the speaker: verdicts come in, news goes out, proofs go through."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Beside:
         self._source = SpeakerSource()
         self._command: Command | None = None
         self._yielding: tuple[Instance, ...] = ()
-        self._engaged: tuple[tuple[str, ...], float] = ((), 0.0)  # as told last, and when
+        self._engaged: tuple[dict[str, int], float] = ({}, 0.0)  # as told last, and when
 
     def fileno(self) -> int:
         """Becomes readable when the watcher has said something; -1 without one."""
@@ -103,14 +103,14 @@ class Beside:
 
     def _engage(self, rows: Rows, now: float) -> None:
         """Proof is looked for only where it matters: where we are master, or backup by nothing but proof."""
-        names = tuple(
-            each.name
+        wanted = {
+            each.name: int(row["effective_priority"])
             for each in self._yielding
             if (row := rows.get(each.name)) is not None and (row["state"] == "master" or row["yielded"])
-        )
-        if names != self._engaged[0] or (names and now - self._engaged[1] >= _AGAIN):
-            self._watcher.say("engaged", names)
-            self._engaged = (names, now)
+        }
+        if wanted != self._engaged[0] or (wanted and now - self._engaged[1] >= _AGAIN):
+            self._watcher.say("engaged", wanted)
+            self._engaged = (wanted, now)
 
     def _spread(self, news: News, row: Mapping[str, Any]) -> None:
         log.log(_LEVELS[news.level], "%s", news.line())

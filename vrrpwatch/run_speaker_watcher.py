@@ -152,7 +152,11 @@ class Watcher:
 
 
 def _live(
-    options: WatcherOptions, interfaces: tuple[str, ...], yielding: tuple[Instance, ...], end: socket.socket, parent: int
+    options: WatcherOptions,
+    interfaces: tuple[str, ...],
+    yielding: tuple[Instance, ...],
+    end: socket.socket,
+    parent: int,
 ) -> NoReturn:
     """The forked child. Its life is the supervisor's: it never returns into the caller's code."""
     code = 1
@@ -182,9 +186,10 @@ def _live(
 def _leave(parent: int, kept: int) -> None:
     """Give up what belongs to the supervisor: signals, descriptors, terminal, and the word with the service manager.
 
-    Its descriptors must go, but for `kept`: the speaker knows by the end of a socket that the supervisor is gone, and the host's lock
-    is held by whoever has it open. SIGTERM stays blocked: a service manager sends it to everybody at once, but the
-    watcher ends after the speaker, by the supervisor's SIGINT, which is also what the kernel sends when it dies.
+    Its descriptors must go, but for `kept`: the speaker knows by the end of a socket that the supervisor is gone, and
+    the host's lock is held by whoever has it open. SIGTERM stays blocked: a service manager sends it to everybody at
+    once, but the watcher ends after the speaker, by the supervisor's SIGINT, which is also what the kernel sends when
+    it dies.
     """
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -1,7 +1,8 @@
 """`./run simulate N [--seed S] [--kinds a,b] [--processes P]`: N random clusters, and the full confusion matrix.
 
 Exits 1 when a legitimate episode was called a split brain or a real one was missed; the seeds are printed, and
-`--show SEED` replays one of them step by step.
+`--show SEED` replays one of them step by step. With `--yielding` the same clusters have masters that yield on proof:
+exits 1 when anybody was without a master for longer than an ordinary pair may need, or a deaf inferior stayed master.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+from . import yielding
 from .outcome import BETWEEN, LEGITIMATE, REAL, Report, measure, simulate
 from .scenario import build
 
@@ -24,6 +26,11 @@ def _chunk(work: tuple[int, int, tuple[str, ...], bool]) -> Report:
     return simulate(range(first, first + count), kinds, lossy)
 
 
+def _yielding_chunk(work: tuple[int, int, tuple[str, ...]]) -> yielding.Tally:
+    first, count, kinds = work
+    return yielding.simulate(range(first, first + count), kinds)
+
+
 def main(words: list[str] | None = None) -> int:
     """Run and print; the exit code."""
     parser = argparse.ArgumentParser(prog="run simulate", description=(__doc__ or "").splitlines()[0])
@@ -32,12 +39,16 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--kinds", default="", help=f"faults to draw from: {', '.join(LEGITIMATE + REAL + BETWEEN)}")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--sharp", action="store_true", help="an observer that loses nothing")
+    parser.add_argument("--yielding", action="store_true", help="masters that yield on proof: is anybody left alone?")
     parser.add_argument("--show", type=int, metavar="SEED", help="one episode in full")
     options = parser.parse_args(words)
     kinds = tuple(k for k in options.kinds.split(",") if k)
-    unknown = [k for k in kinds if k not in LEGITIMATE + REAL + BETWEEN]
+    known = yielding.KINDS if options.yielding else LEGITIMATE + REAL + BETWEEN
+    unknown = [k for k in kinds if k not in known]
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)}")
+    if options.yielding:
+        return play_yielding(options.episodes, options.seed, kinds, options.processes)
     if options.show is not None:
         return show(options.show, kinds[0] if kinds else None, not options.sharp)
     return play(options.episodes, options.seed, kinds, not options.sharp, options.processes)
@@ -58,6 +69,19 @@ def play(episodes: int, seed: int, kinds: tuple[str, ...], lossy: bool, processe
     print(total.text())
     print(f"{episodes} episodes from seed {seed} in {time.monotonic() - begun:.1f} s")
     return 1 if total.false_splits or total.missed or total.hidden else 0
+
+
+def play_yielding(episodes: int, seed: int, kinds: tuple[str, ...], processes: int) -> int:
+    """Many episodes, each plain and with yielding."""
+    begun = time.monotonic()
+    work = [(seed + k, min(CHUNK, episodes - k), kinds) for k in range(0, episodes, CHUNK)]
+    total = yielding.Tally()
+    with ProcessPoolExecutor(max_workers=max(1, processes)) as pool:
+        for tally in pool.map(_yielding_chunk, work):
+            total.merge(tally)
+    print(total.text())
+    print(f"{episodes} episodes from seed {seed}, each twice, in {time.monotonic() - begun:.1f} s")
+    return 1 if total.worse or total.unended else 0
 
 
 def show(seed: int, kind: str | None, lossy: bool) -> int:

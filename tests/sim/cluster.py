@@ -94,6 +94,8 @@ class Cluster(Wire):
         self.members: list[Member] = []
         self.cut: Callable[[Member, Member, str], bool] = lambda sender, receiver, what: False
         self.unseen: Callable[[Member], bool] = lambda sender: False
+        #: told of every advert that reaches a host's wire, whatever the host's firewall then makes of it
+        self.overhear: Callable[[Member, Member, Advertisement, IpFacts], None] | None = None
         self.holding: list[tuple[float, tuple[str, ...]]] = [(0.0, ())]
         self.spoke: list[tuple[float, str]] = []
         self.bursts: dict[str, int] = {}
@@ -245,13 +247,14 @@ class Cluster(Wire):
 
     def _deliver(self, sender: Member, advert: Advertisement, ip: IpFacts) -> None:
         for receiver in self.members:
-            if (
-                receiver is sender
-                or receiver.deaf
-                or self.cut(sender, receiver, "unicast" if ip.destination == receiver.facts.source else "advert")
-            ):
+            what = "unicast" if ip.destination == receiver.facts.source else "advert"
+            if receiver is sender or self.cut(sender, receiver, what):
                 continue
             if ip.destination not in (receiver.facts.source, receiver.machine.instance.multicast_group):
+                continue
+            if self.overhear is not None:
+                self.overhear(sender, receiver, advert, ip)
+            if receiver.deaf:
                 continue
             delay = self.link(sender, receiver, self.now)
             if delay is not None:

@@ -74,8 +74,9 @@ class Scenario:
         return max(masters, key=lambda m: (m.machine.priority, m.facts.source), default=None)
 
 
-def build(seed: int, kind: str | None = None, lossy: bool = True) -> Scenario:
-    """The scenario of a seed; `kind` forces its fault, `lossy` False gives the observer perfect sight."""
+def build(seed: int, kind: str | None = None, lossy: bool = True, crowd: bool = False) -> Scenario:
+    """The scenario of a seed; `kind` forces its fault, `lossy` False gives the observer perfect sight, with `crowd`
+    there may be more than two hosts whatever the fault."""
     dice = Random(seed)
     kind = kind or dice.choice(LEGITIMATE + REAL + BETWEEN)
     version, family = dice.choice(((2, 4), (2, 4), (3, 4), (3, 6)))
@@ -87,7 +88,7 @@ def build(seed: int, kind: str | None = None, lossy: bool = True) -> Scenario:
     sight = Sight(loss=dice.choice((0.0, 0.0, 0.0, 0.005)) if lossy else 0.0)
     cluster = Cluster(dice, sight)
     scenario = Scenario(seed, kind, dice, cluster, interval, version, family)
-    _people(scenario)
+    _people(scenario, crowd)
     _plan(scenario)
     return scenario
 
@@ -113,11 +114,11 @@ def _instance(scenario: Scenario, priority: int, preempt: bool) -> Instance:
     )
 
 
-def _people(scenario: Scenario) -> None:
+def _people(scenario: Scenario, crowd: bool) -> None:
     """Two to five hosts with priorities, software and habits."""
     dice = scenario.dice
     count = dice.choices((2, 3, 4, 5), (70, 20, 6, 4))[0]
-    if scenario.kind in REAL or scenario.kind in BETWEEN:
+    if not crowd and (scenario.kind in REAL or scenario.kind in BETWEEN):
         count = 2  # what a third one does to the evidence is another subject
     preempt = dice.random() < 0.8 or scenario.kind in ("preempt", "lower", "deaf_backup")
     priorities = dice.sample(range(1, 255), count)
@@ -346,6 +347,10 @@ def _partition(scenario: Scenario) -> None:
     scenario.cluster.cut = lambda sender, receiver, what: True
 
 
+def _multicast_cut(scenario: Scenario) -> None:
+    scenario.cluster.cut = lambda sender, receiver, what: what == "advert"
+
+
 def _one_way(scenario: Scenario) -> None:
     master = scenario.master()
     scenario.cluster.cut = lambda sender, receiver, what: sender is master
@@ -379,7 +384,7 @@ DURING: Final[dict[str, Callable[[Scenario], None]]] = {
     "deaf_backup": _deaf_backup,
     "deaf_both": _deaf_both,
     "partition": _partition,
-    "multicast_cut": _partition,
+    "multicast_cut": _multicast_cut,
     "one_way": _one_way,
     "mute_master": _mute,
     "residual": _residual,

@@ -41,7 +41,7 @@ def test_a_tagged_segment_is_asked_with_its_tags_and_from_nobody() -> None:
     assert arp(frame).sender_ip == bytes(4)
 
 
-def test_a_solicitation_comes_from_our_link_local_without_source_link_layer_option() -> None:
+def test_a_solicitation_comes_from_our_link_local_with_our_mac_or_linux_would_not_answer() -> None:
     frame = request(MAC, pack("fd00:9::100"), [(pack("fd00:9::9"), 64), (pack("fe80::9"), 64)])
     assert frame is not None
     whole = unwrap(frame, 1)
@@ -49,7 +49,7 @@ def test_a_solicitation_comes_from_our_link_local_without_source_link_layer_opti
     assert whole.ip.source == pack("fe80::9")
     assert whole.ip.destination == pack("ff02::1:ff00:100")
     assert whole.ip.ttl == 255
-    assert whole.body == Neighbour(135, pack("fd00:9::100"))
+    assert whole.body == Neighbour(135, pack("fd00:9::100"), MAC)
 
 
 def test_without_a_link_local_address_nothing_is_solicited() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from vrrpcore.records import Record
 from vrrpcore.settings import Instance
@@ -15,6 +16,8 @@ from vrrpwatch.probes import Prober
 from .informer import Informer
 from .sensor import Board
 from .witness import Witness
+
+_SPACING: Final = 0.05  # seconds between two questions for one address (see machine.proof.ANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,14 @@ class Beside:
             board, say, lambda segment: tuple(n for n, link in capture.links.items() if link.segment == segment)
         )
         # asked for by interface: proof must come by the very one that the instance is on
-        self._prober = Prober(lambda: [replace(link, segment=link.name) for link in capture.links.values()])
+        self._prober = Prober(lambda: [replace(link, segment=link.name) for link in capture.links.values()], _SPACING)
         self._witness = Witness(line.yielding, say, self._prober.mac)
         self.keep: Callable[[Record], None] | None = self._witness.take if line.yielding else None
-        self._horizon = capture.horizon
 
     def turn(self, virtual: set[bytes]) -> None:
         """Hear the supervisor, ask what is to be asked; `virtual` addresses are never senders."""
         self._witness.obey(received(self._end))
-        self._prober.ask(self._witness.questions(self._horizon()), virtual)
+        self._prober.ask(self._witness.questions(), virtual)
 
     def start(self) -> None:
         """Begin to inform."""

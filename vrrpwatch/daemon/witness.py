@@ -1,8 +1,9 @@
 """Beside our own speaker: looks among the captured frames for proof that a superior master is alive and within reach.
 
 Only for instances that may yield (opt-in), and it asks only while one of them is master or has yielded: the supervisor
-says which. What counts as proof is machine.proof's to say; here frames become its evidence, on the interface of the
-instance alone, by the kernel's timestamps, and never what this host itself has sent.
+says which. A superior is asked for at every advert of its, at most twenty times a second. What counts as proof is
+machine.proof's to say; here frames become its evidence, on the interface of the instance alone, by the kernel's
+timestamps, and never what this host itself has sent.
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ class Witness:
         self._interfaces = {interface for interface, *_ in self._evidence}
         self._memo = Memo()
         self._seals = Seals()
-        self._engaged: frozenset[str] = frozenset()
+        self._engaged: dict[str, int] = {}  # and the priority in force
+        self._to_ask: dict[tuple[str, bytes], None] = {}  # (interface, address)
 
     def obey(self, messages: Iterable[tuple[str, Any]]) -> None:
-        """What the supervisor says: ("engaged", names of the instances for which proof is looked for)."""
+        """What the supervisor says: ("engaged", instances for which proof is looked for, with their priorities)."""
         for kind, value in messages:
             if kind == "engaged":
-                self._engaged = frozenset(value)
+                self._engaged = dict(value)
 
     def take(self, record: Record) -> None:
         """One captured frame."""
@@ -63,16 +65,10 @@ class Witness:
         elif isinstance(body, Neighbour) and body.type == _ADVERTISEMENT and body.solicited:
             self._answer(record, frame, 6, body.target, body.link_layer or frame.source_mac)
 
-    def questions(self, now: float) -> list[tuple[str, bytes]]:
-        """(interface, address) pairs to ask for now; at most one a second each, which is the prober's to see to."""
-        if not self._engaged:
-            return []
-        return [
-            (interface, address)
-            for (interface, _, _), (name, evidence) in self._evidence.items()
-            if name in self._engaged
-            for address in evidence.questions(now)
-        ]
+    def questions(self) -> list[tuple[str, bytes]]:
+        """(interface, address) pairs to ask for now: those that the adverts since the last call call for."""
+        asked, self._to_ask = list(self._to_ask), {}
+        return asked
 
     def _advert(self, record: Record, frame: Frame, advert: Advertisement) -> None:
         ip = frame.ip
@@ -88,6 +84,9 @@ class Witness:
             key = evidence.instance.auth_data
             authentic = not self._seals.refuse(name, packet, ip, key, record.time, silence)
         self._pass_on(name, evidence.advert(record.time, advert, ip, frame.source_mac, authentic))
+        if name in self._engaged:
+            for address in evidence.questions(record.time, self._engaged[name]):
+                self._to_ask[record.link.name, address] = None
 
     def _answer(self, record: Record, frame: Frame, family: int, address: bytes, mac: bytes) -> None:
         """Only an answer to ourselves proves the way here: promiscuous, we see those to others as well."""

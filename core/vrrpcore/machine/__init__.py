@@ -4,9 +4,9 @@ House rules:
 
 * Time is an argument. Nothing here reads a clock, a socket or a random number; the same events give the same actions.
 * One machine for versions 2 and 3 and for both families: what differs is a value (`Instance.version`, `Rules`).
-* An event (`start`, `stop`, `fail`, `recover`, `receive`, `tick`, `set_priority`, `reconfigure`, `prove`) becomes one *signal*
-  in the light of state, priorities and rules; the table (`machine.table`) says where a signal leads and which steps
-  are taken. The diagram in the documentation is drawn from the table.
+* An event (`start`, `stop`, `fail`, `recover`, `receive`, `prove`, `tick`, `set_priority`, `reconfigure`) becomes one
+  *signal* in the light of state, priorities and rules; the table (`machine.table`) says where a signal leads and which
+  steps are taken. The diagram in the documentation is drawn from the table.
 * Actions are values (`machine.actions`); the host performs them in the order given and then waits for `deadline`.
 * What may be acted on at all is decided before, by `acceptance.refuse`: an advert that it refuses never comes here.
 

@@ -6,8 +6,8 @@ interface sees the frames before any rule does. What it saw becomes a Proof only
 * from there to here: two adverts of one source and MAC within three of its intervals, valid in all that needs no
   agreement (checksum, TTL 255, VRID, family), and listing every address that we would give up. An instance with
   authentication takes nobody's word without it: what VRRP would refuse for its secret cannot depose us either.
-* from here to there and back: its host answered our own ARP request or Neighbour Solicitation for a virtual address.
-  The virtual MAC is no name: whoever else is master answers with it, too. It counts only beside an answer for the
+* from here to there and back: its host answered our own ARP request or Neighbour Solicitation for a virtual address,
+  and the proof is as old as the older of both: what was reachable a while ago may be cut off since. The virtual MAC is no name: whoever else is master answers with it, too. It counts only beside an answer for the
   superior's own address.
 
 Adverts alone prove one direction: clients on our side might not reach it. Answers alone prove a host, not a master.
@@ -26,19 +26,19 @@ from vrrpcore.packet import Advertisement
 from vrrpcore.settings import Instance
 
 FRESH: Final = 3  # of the sender's intervals
-#: Seconds for which an answer proves both ways at least: questions are asked once a second, and some are lost.
-ANSWERED: Final = 3.5
+#: Masters that advertise faster (seconds) are not asked at every advert: an answer is good for so long.
+ANSWERED: Final = 0.1
 MAX_RIVALS: Final = 8  # anyone can invent sources
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One advert of another master that is proved to be within reach. Times are seconds of the caller's clock."""
+    """Another master speaks and is within reach. Times are seconds of the caller's clock."""
 
     source: bytes  # packed
     priority: int  # 0: it has resigned
     interval: float  # of its adverts, seconds
-    at: float  # when that advert arrived
+    at: float  # when its last advert arrived, or its last answer where that is older
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class _Rival:
     owns: float = -inf  # its own MAC answered for a virtual address
     shared: float = -inf  # the virtual MAC did
     reached: float = -inf  # its own address was answered
-    told: float = -inf  # the advert of the last Proof
+    told: float = -inf  # the time of the last Proof
 
 
 class Evidence:
@@ -100,9 +100,14 @@ class Evidence:
             found = self._proof(source, rival, time) or found
         return found
 
-    def questions(self, time: float) -> tuple[bytes, ...]:
-        """Whom to ask for now: a virtual address, and the masters' own ones; () while nobody else speaks."""
-        alive = [source for source, rival in self._rivals.items() if time - rival.last <= FRESH * rival.interval]
+    def questions(self, time: float, priority: int = 1) -> tuple[bytes, ...]:
+        """Whom to ask for, best after every advert: a virtual address, and the own ones of masters with this priority
+        at least; () while no such one speaks."""
+        alive = [
+            source
+            for source, rival in self._rivals.items()
+            if rival.priority >= priority and time - rival.last <= FRESH * rival.interval
+        ]
         return (self.instance.addresses[0].address, *alive) if alive and self._ours else ()
 
     def _make_room(self) -> None:
@@ -110,12 +115,12 @@ class Evidence:
             del self._rivals[min(self._rivals, key=lambda source: self._rivals[source].last)]
 
     def _proof(self, source: bytes, rival: _Rival, time: float) -> Proof | None:
-        window = FRESH * rival.interval
         way_back = max(rival.owns, min(rival.shared, rival.reached))
-        if time - rival.previous > window or time - way_back > max(window, ANSWERED) or rival.told == rival.last:
+        at = min(rival.last, way_back + (ANSWERED if rival.interval < ANSWERED else 0.0))
+        if time - min(rival.previous, at) > FRESH * rival.interval or at - rival.told < rival.interval / 2:
             return None
-        rival.told = rival.last
-        return Proof(source, rival.priority, rival.interval, rival.last)
+        rival.told = at
+        return Proof(source, rival.priority, rival.interval, at)
 
 
 def credible(instance: Instance, advert: Advertisement, facts: IpFacts, authentic: bool = False) -> bool:

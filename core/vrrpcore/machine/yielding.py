@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from vrrpcore.machine.actions import State
-from vrrpcore.machine.proof import FRESH, Proof
+from vrrpcore.machine.proof import ANSWERED, FRESH, Proof
 
 if TYPE_CHECKING:
     from vrrpcore.machine.router import Machine
@@ -52,17 +52,20 @@ class Yielding:
 
     def _in_master(self, machine: Machine, proof: Proof, now: float) -> str:
         last = self.proved_at
-        # What spoke before we became master may be the very one whose end made us so.
-        if not obliges(machine, proof, now) or proof.at <= max(machine.since, last):
+        # What spoke before we became master may be the very one whose end made us so; and the Down timer, which counts
+        # from the proof, shall not end before the next one comes.
+        if not obliges(machine, proof, now) or proof.at <= max(machine.since, last) or _age(proof, now) > 1.0:
             return ""
         self._count = self._count + 1 if proof.at - last <= FRESH * proof.interval else 1
         self.proof, self.proved_at = proof, proof.at
         return "proven" if self.ready(machine, now) else ""
 
     def ready(self, machine: Machine, now: float) -> bool:
-        """Whether a master has all the proof that it needs to yield now."""
+        """Whether a master has all the proof that it needs to yield now, or with the next of its sync group."""
         proof = self.proof
-        return proof is not None and self._count >= 1 << self._strikes and obliges(machine, proof, now)
+        if proof is None or self._count < 1 << self._strikes or _age(proof, now) > FRESH:
+            return False
+        return obliges(machine, proof, now)
 
     def leave(self, machine: Machine, target: State, now: float) -> None:
         """The machine is about to leave its state."""
@@ -73,12 +76,15 @@ class Yielding:
             self._strikes = min(self._strikes + 1, _MOST_STRIKES) if flaps else 0
 
 
+def _age(proof: Proof, now: float) -> float:
+    """In its intervals; the way from a sensor to us takes its time, which is nothing to ordinary masters."""
+    return (now - proof.at) / max(proof.interval, ANSWERED)
+
+
 def obliges(machine: Machine, proof: Proof, now: float) -> bool:
-    """Whether a proof is of now and of a superior (RFC 9568 §6.4.3)."""
+    """Whether a proof is of a superior (RFC 9568 §6.4.3). One of the future means that a clock was set."""
     instance = machine.instance
-    if instance.owner or not proof.priority or proof.source == machine.address:
-        return False
-    if not 0.0 <= now - proof.at <= FRESH * proof.interval:
+    if instance.owner or not proof.priority or proof.source == machine.address or proof.at > now:
         return False
     if instance.version == 2 and proof.interval > machine.interval + _SLACK:
         return False  # our Down timer, which it cannot set as in version 3, would end before its next advert

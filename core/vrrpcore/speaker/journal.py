@@ -14,7 +14,7 @@ _KEPT: Final = 1000
 
 #: ("log", (level, line)) | ("row", row) | ("global", row) | ("note", line) | ("ready", None) | ("reloaded", None) and
 #: what scripts, FIFOs and mail may have to tell (speaker.chores): ("changed", (name, STATE, priority)) …
-Report = Callable[[str, Any], None]
+Report = Callable[[str, Any], object]
 
 
 def word(state: State) -> str:

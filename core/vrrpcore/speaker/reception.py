@@ -124,9 +124,10 @@ class Reception:
             return Heard(None, None, b"", "truncated")
         if isinstance(body, Advertisement):
             heard = self._meet(key, body, facts)
-            if heard.router is not None and not heard.refusal and facts.ah is not None:
-                key, silence = heard.router.instance.auth_data, heard.router.machine.down_interval
-                heard.refusal = self._seals.refuse(heard.router.name, packet, facts, key, now, silence)
+            ours = heard.router
+            if ours is not None and not heard.refusal and facts.ah is not None:
+                secret, silence = ours.instance.auth_data, ours.machine.down_interval
+                heard.refusal = self._seals.refuse(ours.name, packet, facts, secret, now, silence)
             return heard
         if isinstance(body, Malformed):
             router = self._routers.get(key, {}).get(body.vrid or 0)
