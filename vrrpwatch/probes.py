@@ -2,9 +2,9 @@
 
 A probe must not change what it measures. An ARP request comes from this host's own address when the asked one is in
 its prefix, else from 0.0.0.0 (an ARP probe, RFC 5227 §1.1). A solicitation comes from our link-local address with our
-link-layer address (RFC 4861 §4.3; Linux answers nobody else whom it does not know yet), and never from `::`, which would
-make another host's tentative address fail its duplicate detection. Never is a virtual address the sender. At most one request per
-address and second (unless a prober was made for more), whoever asks for more.
+link-layer address (RFC 4861 §4.3; Linux does not answer a stranger without one), and never from `::`, which would make
+another host's tentative address fail its duplicate detection. Never is a virtual address the sender. At most one
+request per address and second (unless a prober was made for more), whoever asks for more.
 """
 
 from __future__ import annotations

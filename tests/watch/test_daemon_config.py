@@ -99,6 +99,10 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
         ('[[router]]\nvrid = 1\naddresses = ["x"]', "router[0].addresses: 'x' is no address"),
         ('[[router]]\nvrid = 1\naddresses = ["fd00::1"]', "fd00::1 is IPv6, the router is IPv4"),
         ("[[router]]\nvrid = 1\nversion = 4", "version is 2 or 3"),
+        ("[speaker]\nyield_to_superior = true", "speaker.yield_to_superior must be a list"),
+        ('[speaker]\nyield_to_superior = [""]', "speaker.yield_to_superior: a name is empty"),
+        ("[speaker]\non_split_brain = 'split.sh'", "speaker.on_split_brain: 'split.sh' must be a whole path"),
+        ("[speaker]\non_split_brain = '/bin/sh \"'", "speaker.on_split_brain: no closing quotation"),
         ("[[webhook]]\nname = 'a'", "webhook[0] needs url"),
         ("[[webhook]]\nurl = 'ftp://x'", "webhook[0].url: 'ftp://x' is no http or https URL"),
         ("[[webhook]]\nurl = 'http://x:port/'", "is no http or https URL"),
@@ -118,6 +122,14 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, says: str) -> None:
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_for_the_speaker_survives_the_command_line(tmp_path: Path) -> None:
+    text = '[speaker]\non_split_brain = "/bin/echo \'a b\' c"\nyield_to_superior = ["VI_2"]\n'
+    speaker = read_config(Options(config=write(tmp_path, text), speaker="/run/other.json")).speaker
+    assert speaker is not None
+    assert (speaker.state, speaker.command) == ("/run/other.json", ("/bin/echo", "a b", "c"))
+    assert (speaker.may_yield("VI_2"), speaker.may_yield("VI_1")) == (True, False)
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ interface sees the frames before any rule does. What it saw becomes a Proof only
   agreement (checksum, TTL 255, VRID, family), and listing every address that we would give up. An instance with
   authentication takes nobody's word without it: what VRRP would refuse for its secret cannot depose us either.
 * from here to there and back: its host answered our own ARP request or Neighbour Solicitation for a virtual address,
-  and the proof is as old as the older of both: what was reachable a while ago may be cut off since. The virtual MAC is no name: whoever else is master answers with it, too. It counts only beside an answer for the
-  superior's own address.
+  and the proof is as old as the older of both: what was reachable a while ago may be cut off since. The virtual MAC is
+  no name: whoever else is master answers with it, too. It counts only beside an answer for the superior's own address.
 
 Adverts alone prove one direction: clients on our side might not reach it. Answers alone prove a host, not a master.
 What the proof then means (who is superior, how long it holds) is the machine's to say: `Machine.prove`.
