@@ -45,7 +45,7 @@ def fetch(host: Host, port: int, path: str) -> bytes:
         octets = b"".join(iter(lambda: wire.recv(65536), b""))
     head, _, body = octets.partition(b"\r\n\r\n")
     if b" 200 " not in head.split(b"\r\n")[0]:
-        raise OSError(head.decode("latin-1").splitlines()[0])
+        raise OSError(head.decode("latin-1").partition("\r\n")[0] or "it hung up")
     return body
 
 

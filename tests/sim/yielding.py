@@ -25,7 +25,7 @@ ASK_AGAIN: Final = 0.05  # seconds
 HURRY, LATE = 0.02, 1.5  # seconds that a proof takes on its way, usually and at worst
 STEPS: Final = 20  # looks at the cluster in one interval
 #: Kinds after which only the superior may hold the addresses when its inferiors yield.
-ENDED: Final = ("deaf_backup", "deaf_both", "deaf_lower")
+ENDED: Final = ("deaf_backup", "deaf_both", "deaf_lower", "deaf_own_stall")
 
 
 # ---- what tempts to yield wrongly ----------------------------------------------------------------------------
@@ -52,6 +52,15 @@ def _deaf_and(then: Callable[[Scenario], None]) -> Callable[[Scenario], None]:
     return happen
 
 
+def _own_stall(scenario: Scenario) -> None:
+    """The inferiors' processes stand still for longer than their Down timers."""
+    cluster, master = scenario.cluster, scenario.master()
+    for member in scenario.members:
+        if member is not master and member.alive:
+            cluster.pause(member)
+            cluster.at(cluster.now + 6 * scenario.interval, lambda m=member: cluster.resume(m))  # type: ignore[misc]
+
+
 def _flapping_way(scenario: Scenario) -> None:
     """The others are deaf, and the way between them and the master comes and goes."""
     master, cluster, begin, unit = scenario.master(), scenario.cluster, scenario.begin, 5 * scenario.interval
@@ -64,6 +73,7 @@ def _flapping_way(scenario: Scenario) -> None:
 DURING: Final[dict[str, Callable[[Scenario], None]]] = {
     "deaf_unreachable": _deaf_unreachable,
     "deaf_stall": _deaf_and(faults._pause),
+    "deaf_own_stall": _deaf_and(_own_stall),
     "deaf_stop": _deaf_and(faults._stop),
     "deaf_crash": _deaf_and(faults._crash),
     "deaf_residual": _deaf_and(faults._residual),
@@ -171,9 +181,9 @@ class Service:
     def __init__(self, made: Scenario) -> None:
         self._cluster = made.cluster
         self.longest = 0.0
-        self.single = 0  # looks at which one host held the addresses, within the fault's last quarter
+        self.single = 0  # looks at which one host held the addresses, in the last eighth of the fault
         self.double = 0
-        self._late = made.heal - (made.heal - made.begin) / 4
+        self._late = made.heal - (made.heal - made.begin) / 8
         self._heal, self._end, self._step = made.heal, made.end, made.interval / STEPS
         self._served: dict[str, float] = {}
         self._cluster.at(made.begin - made.interval, self._look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,7 +162,7 @@ class Member:
 
 def test_a_sync_group_yields_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yielding, "wall_offset", lambda: 0.0)
-    now = yielding.time.monotonic()
+    now = time.monotonic()
     members = {name: Member(name, now - 5) for name in ("VI_1", "VI_2")}
 
     class Doing:
@@ -200,7 +201,7 @@ def test_the_script_gets_words_and_environment(tmp_path: Path) -> None:
     said: list[Any] = []
 
     async def work() -> None:
-        chores = Chores(settings(instance()), lambda kind, value: said.append(value))
+        chores = Chores(settings(instance()), cast(Reports, lambda kind, value: said.append(value)))
         environment = {"VRRPWATCH_CAUSE": "peer_deaf", "VRRPWATCH_REMEDY": "let VRRP in; $(false)"}
         chores.obey("split_brain", ("VI_1", "SPLIT_BRAIN", 100, Command((str(script), "more")), environment))
         chores.obey("split_brain", ("VI_1", "SPLIT_BRAIN", 100, None, environment))

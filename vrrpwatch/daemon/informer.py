@@ -19,6 +19,7 @@ from .sensor import Board
 #: Classes that concern who owns an address; the others are for metrics and alerts.
 CONCERNING: Final = CONFIRMED | {SUSPECTED}
 AGAIN: Final = 2.0  # seconds: open episodes and the sign of life are repeated
+_WAIT: Final = 0.2  # seconds until it looks whether it is to end
 _RECENT: Final = 10.0  # seconds for which an episode that is over is still told
 _MOST_SENTENCES: Final = 4
 _MOST_LETTERS: Final = 300  # of a sentence: a datagram stays small
@@ -50,7 +51,7 @@ class Informer:
     def _run(self) -> None:
         sequence = 0
         while not self._stopping.is_set():
-            snapshot = self._board.wait(sequence, 1.0)
+            snapshot = self._board.wait(sequence, _WAIT)
             if snapshot.sequence > sequence:
                 sequence = snapshot.sequence
                 self.tell(snapshot.judgement.routers, snapshot.time, time.monotonic())
