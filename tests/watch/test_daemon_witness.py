@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.core.machine_setup import OURS, OURS6, PEER, PEER6, advert, instance
 from vrrpcore.addresses import pack
 from vrrpcore.frames import Arp, Neighbour, build_arp, build_neighbour_advertisement, ethernet, ipv6_packet
@@ -127,6 +130,14 @@ def test_ipv6() -> None:
     reply = build_neighbour_advertisement(Neighbour(136, VIP6, MAC, solicited=True), MAC, VIP6, pack(OURS6), OUR_MAC)
     made.frames(reply, begin=101.001)
     assert made.said == [("VI_1", source, 150, 1.0, 101.0)]
+
+
+@given(st.sampled_from([b"\x08\x00", b"\x86\xdd", b"\x08\x06"]), st.binary(max_size=100), st.integers(0, 20))
+def test_no_frame_can_break_it(ethertype: bytes, body: bytes, cut: int) -> None:
+    made = Beside(instance(2, auth_type="ah", auth_data=b"secret"))
+    (genuine,) = adverts(made.witness._answers["eth0", 4][0][1].instance, 1)
+    made.frames(OUR_MAC + MAC + ethertype + body, genuine[: len(genuine) - cut], genuine[:40] + body, answer()[:cut])
+    assert made.said == []
 
 
 def test_two_instances_on_one_interface_are_told_apart() -> None:
