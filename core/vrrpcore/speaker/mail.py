@@ -102,7 +102,7 @@ def compose(mail: Mail, defs: GlobalDefs) -> bytes:
 class Mailer:
     """Delivers mails one after the other, over one connection as long as there are some."""
 
-    def __init__(self, defs: GlobalDefs, report: Callable[[str, Any], None]) -> None:
+    def __init__(self, defs: GlobalDefs, report: Callable[[str, Any], object]) -> None:
         """`report("log", (level, line))` and `report("mail", {"sent": n, "failed": n, "waiting": n})`: called from
         the thread, too."""
         self.defs = defs

@@ -15,10 +15,12 @@ from vrrpcore.speaker.permission import identity, refusal
 _GRACE: Final = 1.0  # seconds between SIGTERM and SIGKILL
 
 
-def _options(command: Command, defs: GlobalDefs) -> dict[str, Any]:
+def _options(command: Command, defs: GlobalDefs, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What subprocess needs to know. Signals that we catch are the program's own again after exec."""
     options: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     options["start_new_session"] = True
+    if environment:
+        options["env"] = {**os.environ, **environment}
     who = identity(command, defs)
     if who != (os.geteuid(), os.getegid()):
         options |= {"user": who.uid, "group": who.gid, "extra_groups": []}
@@ -86,11 +88,9 @@ class Programs:
             self._refused[command] = reason
             return None
         self._refused.pop(command, None)
-        added = {"env": {**os.environ, **environment}} if environment else {}
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command.words, *arguments, **_options(command, self.defs), **added
-            )
+            options = _options(command, self.defs, environment)
+            process = await asyncio.create_subprocess_exec(*command.words, *arguments, **options)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             self._log("error", f"cannot run {name}: {error}")
             return -1

@@ -28,7 +28,7 @@ class Teller:
     """What is told for one configuration. `spawn` starts a script, `read` one for a FIFO and ends the one before
     (None: only that); they do not wait."""
 
-    def __init__(self, settings: Settings, spawn: Spawn, read: Read, report: Callable[[str, Any], None]) -> None:
+    def __init__(self, settings: Settings, spawn: Spawn, read: Read, report: Callable[[str, Any], object]) -> None:
         self._settings, self._spawn, self._read, self._report = settings, spawn, read, report
         self._before: dict[str, Instance] = {}  # as they were configured: whoever was deleted is told of so
         self._alerts = Alerts()
