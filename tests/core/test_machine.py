@@ -203,3 +203,18 @@ def test_events_out_of_season_do_nothing() -> None:
     assert made.receive(advert(100), pack(PEER), 1.0) == ()
     made.start(2.0)
     assert made.start(3.0) == ()
+
+
+def test_a_member_waits_until_its_group_is_ready_and_an_advert_ends_its_wish() -> None:
+    made = backup()
+    first = made.deadline
+    assert made.tick(first, group_ready=False) == ()
+    assert (made.state, made.wants_master) == (State.BACKUP, True)
+    assert made.deadline == first + made.down_interval
+    made.receive(advert(50), pack(PEER), first + 0.1)  # one that it would preempt changes nothing
+    assert made.wants_master
+    made.receive(advert(150), pack(PEER), first + 0.2)
+    assert not made.wants_master
+    made.tick(made.deadline, group_ready=False)
+    assert kinds(made.join_master(made.deadline)) == ["Advertise", "TakeAddresses", "Announce"]
+    assert (made.state, made.wants_master) == (State.MASTER, False)

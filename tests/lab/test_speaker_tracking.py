@@ -178,26 +178,36 @@ def test_the_priority_follows_the_script(both: tuple[Told, Told]) -> None:
 
 
 @pytest.mark.parametrize("kind", [Keepalived, Watcher], ids=["keepalived", "ours"])
-def test_a_sync_group_moves_together_when_one_member_is_hit(kind: Start) -> None:
+def test_a_sync_group_is_master_as_a_whole_or_not_at_all(kind: Start) -> None:
+    """While only one family's path is broken the other member hears the master, and neither takes over."""
     lab, a, b, observer = make_lab("sync")
     with lab:
         folder = lab.directory
         capture = Capture(folder / "sync.pcap")
+        text = CONFIG.replace("vrrp_notify_fifo", "#").replace("notify", "#notify")
         with Recorder(observer, capture.path):
-            text = CONFIG.replace("vrrp_notify_fifo", "#").replace("notify", "#notify")
-            low = Watcher(b, text.format(folder=folder, priority=100, script=""))
-            high = kind(a, text.format(folder=folder, priority=150, script=""))
+            high = Watcher(a, text.format(folder=folder, priority=150, script=""))
             for name in ("VI_4", "VI_6"):
                 high.program.wait_for(rf"\({name}\) Entering MASTER STATE", 40)
+            low = kind(b, text.format(folder=folder, priority=100, script=""))
+            low.program.wait_for(r"\(VI_6\) Entering BACKUP STATE")
             time.sleep(0.7)
-            lab.block(a, b, protocol=112)  # IPv4 only: VI_6 hears the superior router all the time
-            low.program.wait_for(r"\(VI_6\) Entering MASTER STATE", 20)
-            begun = time.time()
+            broken = time.time()
+            lab.block(a, b, protocol=112)  # IPv4 only
+            time.sleep(4.5)  # more than two Down timers
+            halved = time.time()
+            lab.block(a, b)
+            for name in ("VI_4", "VI_6"):
+                low.program.wait_for(rf"\({name}\) Entering MASTER STATE", 20)
+            healed = time.time()
             lab.unblock()
-            low.program.wait_for(r"\(VI_4\) Entering MASTER[\s\S]*\(VI_4\) Entering BACKUP", 20)
-            low.program.wait_for(r"\(VI_6\) Entering MASTER[\s\S]*\(VI_6\) Entering BACKUP", 20)
+            for name in ("VI_4", "VI_6"):
+                low.program.wait_for(rf"\({name}\) Entering MASTER[\s\S]*\({name}\) Entering BACKUP", 20)
             time.sleep(1.2)
         capture.load()
-        assert {source for _, source, _ in capture.adverts(61, begun + 1.5)} <= {"10.9.0.1"}
+        for vrid, source in ((61, "10.9.0.2"), (62, "fe80::ff:fe00:2")):
+            assert capture.adverts(vrid, broken, halved, source) == []
+            assert capture.adverts(vrid, halved, healed, source)
+            assert capture.adverts(vrid, healed + 1.5, source=source) == []
         high.stop()
         low.stop()

@@ -42,7 +42,7 @@ class Machine:
         "_advertise", "_again", "_again_down", "_delay_until", "_heard", "_lost_master", "_lower_seen", "_owner",
         "_zero_seen", "address", "counters", "deadline", "instance", "interval", "last_advert_sent", "last_event",
         "master_address", "master_interval", "master_priority", "new_master_reason", "priority", "rules", "since",
-        "state", "yielding",
+        "state", "wants_master", "yielding",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, rules: Rules | None = None, address: bytes = b"") -> None:
@@ -52,6 +52,7 @@ class Machine:
         self.counters = Counters()
         self.state = State.INIT
         self.deadline = inf
+        self.wants_master = False  # the Down timer has fired, but the sync group is not ready
         self.since = 0.0  # when the present state began
         self.last_event = "none"  # RFC 8347 last-event
         self.new_master_reason = "not-master"  # RFC 8347 new-master-reason
@@ -137,12 +138,16 @@ class Machine:
             return ()
         return self._run("proven" if self.yielding.ready(self, now) else "group_backup", now)
 
-    def tick(self, now: float) -> tuple[Action, ...]:
-        """Time passed; acts when the deadline is reached."""
+    def tick(self, now: float, group_ready: bool = True) -> tuple[Action, ...]:
+        """Time passed; acts when the deadline is reached. `group_ready` False: another member of the sync group hears
+        a master that it follows, so that this one must not take over alone."""
         late = now - self.deadline
         if late < 0:
             return ()
         if self.state is State.BACKUP:
+            if not group_ready:
+                self.wants_master = True
+                return self._run("down_wait", now)
             self.last_event = "lower-priority-master" if self._lower_seen else "master-timeout"
             return self._run("down", now)
         if self.state is not State.MASTER:
@@ -168,6 +173,8 @@ class Machine:
         else:
             return ()
         self.counters.adverts_received += 1
+        if signal != "lower":
+            self.wants_master = False
         actions = self._run(signal, now, advert, source)
         if signal == "follow":
             self._again, self._again_down = advert, self.deadline - now
@@ -274,6 +281,7 @@ class Machine:
         self.yielding.leave(self, target, now)
         old, self.state, self.since = self.state, target, now
         self._again = None
+        self.wants_master = False
         reason = ""
         if target is State.MASTER:
             reason = self._reason()

@@ -42,6 +42,12 @@ class SyncGroups:
         members = (router, *self.others(router))
         return list(dict.fromkeys(thing for each in members for thing in tracker.pending(each.instance)))
 
+    def ready(self, router: VirtualRouter) -> bool:
+        """Whether the router may take over: no other member follows a master that it hears (as keepalived has it:
+        where only one family's path is broken, a group that is half master would be two half routers)."""
+        others = self.others(router)
+        return any(each.state is State.MASTER for each in others) or all(each.machine.wants_master for each in others)
+
     def follow(self, router: VirtualRouter, change: Changed, now: float) -> None:
         """One member changed its state."""
         if not router.sync_group:

@@ -151,7 +151,8 @@ class Speaker:
             if router.announcements.deadline <= now:
                 self.performer.shoot(router, now)
             if machine.deadline <= now or (router.hurry and machine.deadline <= now + _EARLY):
-                self.performer.perform(router, machine.tick(max(now, machine.deadline)), now)
+                ready = not router.sync_group or self.groups.ready(router)
+                self.performer.perform(router, machine.tick(max(now, machine.deadline), ready), now)
             else:
                 self.performer.settle(router)
 
