@@ -48,7 +48,9 @@ def test_up_and_down(kind: str, weight: int, reverse: bool, up: int, priority: i
         (1, 10, 110, False),
         (2, 10, 120, False),
         (1, -40, 60, False),
-        (1, -254, 1, True),
+        (1, -254, 100, True),
+        (-1, 254, 100, True),
+        (100, 3, 254, False),
         (0, 0, 100, False),
         (0, 3, 100, True),
     ],
@@ -65,6 +67,41 @@ def test_what_is_not_known_yet_holds_the_instance_back() -> None:
     assert made.pending(settings.instances[0]) == ["script it"]
     made.update("script", "it", 1)
     assert made.pending(settings.instances[0]) == []
+
+
+def test_a_weighted_script_holds_nobody_back_but_files_and_processes_are_known_at_once() -> None:
+    for kind, waits in (("script", False), ("file", True), ("process", True)):
+        made, settings = tracker(kind, Track("it", -20))
+        assert bool(made.pending(settings.instances[0])) is waits
+        assert made.standing(settings.instances[0]).priority == 100
+
+
+def test_a_file_that_is_a_fault_counts_as_it_did_before() -> None:
+    made, settings = tracker("file", Track("it", 2))
+    found = []
+    for number in (5, -200, -130, 3):
+        made.update("file", "it", number)
+        standing = made.standing(settings.instances[0])
+        found.append((standing.priority, bool(standing.faults)))
+    assert found == [(110, False), (110, True), (110, True), (106, False)]
+
+
+@pytest.mark.parametrize(
+    ("group", "priority", "weights"), [(None, 255, False), (False, 100, False), (True, 100, True), (None, 100, True)]
+)
+def test_weights_of_scripts_and_files_count_where_keepalived_takes_them(
+    group: bool | None, priority: int, weights: bool
+) -> None:
+    tracked = Tracking(scripts=(Track("s", -20), Track("s0", 0)), files=(Track("f", 1),))
+    made = instance(priority=priority, tracking=tracked)
+    groups = () if group is None else (SyncGroup("G", ("VI_1",), tracking_weight=group),)
+    settings = Settings(instances=(made,), sync_groups=groups)
+    one = Tracker(settings)
+    for kind, name, value in (("script", "s", 0), ("script", "s0", 0), ("file", "f", -254)):
+        one.update(kind, name, value)
+    standing = one.standing(made)
+    assert standing.priority == (80 if weights else priority)
+    assert len(standing.faults) == (2 if weights else 1)
 
 
 def test_init_fail_begins_as_failed() -> None:

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from vrrpcore.settings import Command, Settings, TrackFile, TrackProcess, TrackScript
+from vrrpcore.speaker.filewatch import FileWatch, number_in
 from vrrpcore.speaker.process import Child, Control, Reports
 from vrrpcore.speaker.programs import Programs
 from vrrpcore.speaker.telling import Teller
 
-_FILE_SECONDS: Final = 0.2  # how often tracked files are looked at
+_FILE_SECONDS: Final = 0.2  # how often a tracked file is looked at whose directory cannot be watched
 _PROCESS_SECONDS: Final = 0.5
 _LAST_SECONDS: Final = 5.0  # how long scripts may still run, and mails may take, after the end
 _SUPERVISORS: Final = (
@@ -70,6 +71,7 @@ class Chores:
     def __init__(self, settings: Settings, report: Reports) -> None:
         self._report = report
         self._watchers: list[asyncio.Task[None]] = []
+        self._file_watch: FileWatch | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._readers: dict[str, asyncio.Task[None]] = {}  # scripts that read FIFOs, by path
         self._programs = Programs(settings.global_defs, self._log)
@@ -82,6 +84,7 @@ class Chores:
         self._programs.defs = settings.global_defs
         for task in self._watchers:
             task.cancel()
+        self._watch_files(bool(settings.track_files))
         self._watchers = [asyncio.create_task(self._script(each)) for each in settings.scripts]
         self._watchers += [asyncio.create_task(self._file(each)) for each in settings.track_files]
         self._watchers += [asyncio.create_task(self._process(each)) for each in settings.processes]
@@ -114,22 +117,49 @@ class Chores:
 
     async def _file(self, file: TrackFile) -> None:
         """A tracked file's number; 0 while there is none."""
-        path = Path(file.path)
-        if file.init_value is not None and (file.init_overwrite or not path.exists()):
+        path = os.path.realpath(file.path)
+        if file.init_value is not None and (file.init_overwrite or not os.path.exists(path)):
             try:
-                path.write_text(f"{file.init_value}\n", encoding="ascii")
+                Path(path).write_text(f"{file.init_value}\n", encoding="ascii")
             except OSError as error:
                 self._log("error", f"track_file {file.name}: {error.strerror}")
+        changed = asyncio.Event()
+        watched = self._watch_file(file.name, path, changed.set)
         last: int | None = None
         while True:
-            try:
-                value = int(path.read_text(encoding="ascii", errors="replace").split()[0])
-            except (OSError, ValueError, IndexError):
-                value = 0
+            changed.clear()
+            value = number_in(path)
             if value != last:
                 last = value
                 self._report("tracked", ("file", file.name, value))
-            await asyncio.sleep(_FILE_SECONDS)
+            await (changed.wait() if watched else asyncio.sleep(_FILE_SECONDS))
+
+    def _watch_files(self, any_file: bool) -> None:
+        """Have the kernel tell of changes; where it does not, files are looked at now and then."""
+        loop = asyncio.get_running_loop()
+        if self._file_watch is not None:
+            loop.remove_reader(self._file_watch.fileno())
+            self._file_watch.close()
+            self._file_watch = None
+        if any_file:
+            try:
+                self._file_watch = FileWatch()
+            except OSError as error:
+                self._log(
+                    "warning", f"inotify: {error.strerror}; tracked files are looked at {_FILE_SECONDS:g} s apart"
+                )
+                return
+            loop.add_reader(self._file_watch.fileno(), self._file_watch.read)
+
+    def _watch_file(self, name: str, path: str, call: Callable[[], None]) -> bool:
+        if self._file_watch is None:
+            return False
+        try:
+            self._file_watch.add(path, call)
+        except OSError as error:
+            self._log("warning", f"track_file {name}: {os.path.dirname(path)} cannot be watched ({error.strerror})")
+            return False
+        return True
 
     async def _process(self, process: TrackProcess) -> None:
         """Whether enough processes of a name run; a change counts after its delay."""
@@ -214,9 +244,12 @@ def _processes(wanted: TrackProcess) -> Any:
             continue
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")[:-1]
-            name = (folder / "comm").read_text().strip()
+            head, _, tail = (folder / "stat").read_text(errors="replace").rpartition(") ")
         except OSError:
             continue  # it ended meanwhile
+        if tail[:1] in ("Z", "X"):
+            continue  # it has ended, its parent has not asked yet
+        name = head.partition("(")[2]
         program = words[0].decode(errors="replace") if words else ""
         if wanted.process not in (program, name) and os.path.basename(program) != wanted.process:
             continue

@@ -3,7 +3,10 @@
 A script, process or interface is up or down, a file holds a number; None: not known yet. Weight 0 means that a thing
 that is down is the instance's fault; another weight w adds w while the thing is up (w > 0) or while it is down (w < 0);
 `reverse` turns that round. A file adds its number times the weight, and is a fault at -254 and below (any number but 0
-when the weight is 0).
+when the weight is 0); until it is none any more it counts as it did before.
+
+As keepalived has it, weights of an owner's scripts and files do not count, nor those of a sync group's member unless
+the group says sync_group_tracking_weight (interfaces and processes do).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from vrrpcore.settings import Instance, Settings, Track, Tracking
 
 LOWEST, HIGHEST, OWNER = 1, 254, 255
 _FILE_FAULT: Final = -254
+_FILE_MOST: Final = 253
 Thing = tuple[str, str]  # kind (interface, script, file, process), name
 
 
@@ -32,18 +36,21 @@ class Tracker:
     def __init__(self, settings: Settings) -> None:
         self._values: dict[Thing, int | None] = {}
         self._tracks: dict[str, tuple[tuple[str, Track], ...]] = {}
+        self._held: dict[tuple[str, str], int] = {}  # (instance, file) -> what it changed while it was no fault
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Take over a configuration; values of things that stay are kept."""
-        groups: dict[str, Tracking] = {m: group.tracking for group in settings.sync_groups for m in group.members}
+        groups = {member: group for group in settings.sync_groups for member in group.members}
         self._tracks = {}
         values: dict[Thing, int | None] = {}
         starts = {("script", each.name): 0 if each.init_fail else None for each in settings.scripts}
         for instance in settings.instances:
-            found = [*_listed(instance.tracking)]
-            if instance.name in groups:
-                found += _listed(groups[instance.name])
+            group = groups.get(instance.name)
+            weights = not instance.owner and (group is None or group.tracking_weight)
+            found = [each for each in _listed(instance.tracking) if weights or _counts_anyhow(*each)]
+            if group is not None:
+                found += _listed(group.tracking)
             self._tracks[instance.name] = tuple(found)
             for kind, track in found:
                 thing = (kind, track.name)
@@ -63,9 +70,13 @@ class Tracker:
         return True
 
     def pending(self, instance: Instance) -> list[str]:
-        """What has to be known before the instance may start at all: its scripts, files and processes."""
-        tracks = self._tracks.get(instance.name, ())
-        return [f"{kind} {track.name}" for kind, track in tracks if self._values[kind, track.name] is None]
+        """What has to be known before the instance may start at all: scripts whose failure is a fault, and what can
+        be known at once (files and processes). A weighted script counts from its first result on."""
+        return [
+            f"{kind} {track.name}"
+            for kind, track in self._tracks.get(instance.name, ())
+            if self._values[kind, track.name] is None and not (kind == "script" and track.weight)
+        ]
 
     def standing(self, instance: Instance) -> Standing:
         """Where the instance stands; what is not known yet counts for nothing."""
@@ -75,6 +86,9 @@ class Tracker:
             if value is None:
                 continue
             change, fault = _file(track, value) if kind == "file" else _thing(track, bool(value))
+            if kind == "file":
+                change = self._held.get((instance.name, track.name), 0) if fault else change
+                self._held[instance.name, track.name] = change
             total += change
             if fault:
                 faults.append(f"tracked {kind} {track.name} {_words(kind, value)}")
@@ -93,6 +107,11 @@ def _listed(tracking: Tracking) -> list[tuple[str, Track]]:
     return [(kind, track) for kind, tracks in kinds for track in tracks]
 
 
+def _counts_anyhow(kind: str, track: Track) -> bool:
+    """Whether keepalived 2.2.7 takes a weight where it says that it ignores it."""
+    return not track.weight or kind not in ("script", "file")
+
+
 def _thing(track: Track, up: bool) -> tuple[int, bool]:
     """(change of priority, fault) of something that is up or down."""
     if track.weight == 0:
@@ -105,7 +124,7 @@ def _file(track: Track, number: int) -> tuple[int, bool]:
     if track.weight == 0:
         return 0, (number != 0) is not track.reverse
     change = number * (-track.weight if track.reverse else track.weight)
-    return max(change, -253), change <= _FILE_FAULT
+    return min(change, _FILE_MOST), change <= _FILE_FAULT
 
 
 def _words(kind: str, value: int) -> str:
