@@ -12,6 +12,7 @@ from typing import IO, Final
 
 from vrrpcore.errors import VrrpwatchError
 from vrrpcore.settings import Command, Notify, Settings
+from vrrpcore.speaker.linkstates import polled_links
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 
 _LOCK_SECONDS: Final = 2.0  # how long a predecessor's last process may take to end
@@ -105,7 +106,7 @@ def _commands(notify: Notify) -> tuple[Command | None, ...]:
 def tracked_names(settings: Settings) -> set[str]:
     """Names of what the process for scripts watches."""
     names = {each.name for each in settings.scripts} | {each.name for each in settings.track_files}
-    return names | {each.name for each in settings.processes}
+    return names | {each.name for each in settings.processes} | {name for name, _ in polled_links(settings)}
 
 
 def _notifies(settings: Settings) -> list[Notify]:
@@ -124,12 +125,6 @@ def not_supported(settings: Settings) -> list[str]:
         found.append("smtp_alert without smtp_server or notification_email: no mail is sent")
     if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
         found.append("lvs_sync_daemon is not supported")
-    if any(each.linkbeat_use_polling for each in settings.instances) or settings.global_defs.linkbeat_use_polling:
-        found.append("linkbeat polling is not done: link states come from netlink")
-    if settings.track_groups:
-        found.append("track_group is not supported: static addresses and routes stay whatever the instances do")
     if settings.global_defs.garp_extra_if_seconds or any(each.garp.extra_if_seconds for each in settings.instances):
         found.append("garp_extra_if (vmac_garp_intvl) is not supported")
-    if settings.interface_delays:
-        found.append("interface_up_down_delays are not supported: a link change counts at once")
     return found

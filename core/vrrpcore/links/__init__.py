@@ -9,8 +9,10 @@ from __future__ import annotations
 from vrrpcore.links.addresses import render_address
 from vrrpcore.links.filters import install_filter, remove_filter
 from vrrpcore.links.interfaces import Address, Interface, Interfaces
+from vrrpcore.links.linkbeat import Linkbeat
+from vrrpcore.links.losses import Losses
 from vrrpcore.links.requests import Requests
-from vrrpcore.links.routes import number_rules, render_route, render_rule
+from vrrpcore.links.routes import exclusive, number_rules, render_route, render_rule, route_protocol
 from vrrpcore.links.sysctls import Sysctls
 from vrrpcore.links.vmacs import create_vmac, remove_link
 
@@ -18,9 +20,12 @@ __all__ = [
     "Address",
     "Interface",
     "Interfaces",
+    "Linkbeat",
+    "Losses",
     "Requests",
     "Sysctls",
     "create_vmac",
+    "exclusive",
     "install_filter",
     "number_rules",
     "remove_filter",
@@ -28,4 +33,5 @@ __all__ = [
     "render_address",
     "render_route",
     "render_rule",
+    "route_protocol",
 ]

@@ -51,11 +51,18 @@ class Interface:
     parent: int = 0  # index of the lower device of a macvlan or VLAN; 0: none
     kind: str = ""
     addresses: list[Address] = field(default_factory=list)
+    linkbeat: bool | None = None  # what polling says of the link; None: it is not polled
+    held: bool | None = None  # what routers are shown while a change has not lasted; None: the link as it is
+
+    @property
+    def link(self) -> bool:
+        """Up with a carrier: what keepalived means by UP."""
+        return self.flags & (_UP | _RUNNING) == _UP | _RUNNING and self.linkbeat is not False
 
     @property
     def running(self) -> bool:
-        """Up with a carrier: what keepalived means by UP."""
-        return self.flags & (_UP | _RUNNING) == _UP | _RUNNING
+        """Whether routers may use it."""
+        return self.link if self.held is None else self.held
 
     def primary(self, family: int, virtual: frozenset[bytes] = frozenset()) -> bytes:
         """The address that adverts are sent from: the first one that is not virtual (an owner has no other), of
@@ -78,6 +85,7 @@ class Interfaces:
 
     def __init__(self) -> None:
         self.by_index: dict[int, Interface] = {}
+        self.beats: dict[str, bool] = {}  # what linkbeat polling says, by name
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.bind((0, _GROUPS))
@@ -105,6 +113,7 @@ class Interfaces:
                     link["flags"],
                     link.get_attr("IFLA_LINK") or 0,
                     link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
+                    linkbeat=self.beats.get(link.get_attr("IFLA_IFNAME")),
                 )
             for row in netlink.get_addr():
                 interface = found.get(row["index"])
@@ -152,7 +161,7 @@ class Interfaces:
         name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
         mac = attributes.get(_IFLA_ADDRESS, b"")
         if interface is None:
-            self.by_index[index] = Interface(index, name, mac, flags)
+            self.by_index[index] = Interface(index, name, mac, flags, linkbeat=self.beats.get(name))
             return index
         if (interface.flags, interface.mac, interface.name) == (flags, mac, name):
             return 0

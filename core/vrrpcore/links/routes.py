@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,7 @@ def render_route(route: Route, indexes: dict[str, int], *, add: bool, dev: str =
     table = table_number(route.table)
     message["table"] = table if table < 256 else 0
     message["type"] = rt_type.get(route.kind, 1)
-    message["proto"] = _number(route.protocol, rt_proto, _KEEPALIVED_PROTOCOL) if add else 0
+    message["proto"] = route_protocol(route) if add else 0
     linked = not any(hop.via for hop in route.nexthops) and route.kind == "unicast" and route.family == 4
     message["scope"] = _number(route.scope, rt_scope, 253 if linked else 0)
     message["tos"] = int(route.tos, 0) if route.tos and route.tos[0].isdigit() else 0
@@ -84,6 +85,17 @@ def render_route(route: Route, indexes: dict[str, int], *, add: bool, dev: str =
     message["header"] = {"type": 24 if add else 25, "flags": _ADD if add else _DELETE, "sequence_number": 0, "pid": 0}
     message.encode()
     return bytes(message.data)
+
+
+def exclusive(message: bytes) -> bytes:
+    """A rendered request to add, which now fails with EEXIST where the thing is there already."""
+    flags = int.from_bytes(message[6:8], sys.byteorder) & ~0x100 | 0x200
+    return message[:6] + flags.to_bytes(2, sys.byteorder) + message[8:]
+
+
+def route_protocol(route: Route) -> int:
+    """The number that the kernel keeps with the route to say whose it is."""
+    return _number(route.protocol, rt_proto, _KEEPALIVED_PROTOCOL)
 
 
 def _multipath(hop: Nexthop, indexes: dict[str, int]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from math import inf
 
-from vrrpcore.settings import GarpSchedule
+from vrrpcore.settings import GarpSchedule, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,21 @@ class Pacer:
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self.free = 0.0
+
+
+def pacers(settings: Settings) -> dict[tuple[str, bool], Pacer]:
+    """The paces of a configuration by (interface, neighbour): interfaces of a garp_group share theirs."""
+    found = {}
+    for instance in settings.instances:
+        garp = instance.garp
+        for interval, neighbour in ((garp.garp_interval_seconds, False), (garp.gna_interval_seconds, True)):
+            if interval:
+                found[instance.interface, neighbour] = Pacer(interval)
+    for group in settings.garp_groups:
+        arp, neighbour_pace = Pacer(group.garp_interval_seconds), Pacer(group.gna_interval_seconds)
+        for name in group.interfaces:
+            found[name, False], found[name, True] = arp, neighbour_pace
+    return found
 
 
 class Announcements:

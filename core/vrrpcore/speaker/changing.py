@@ -7,10 +7,11 @@ import errno
 from vrrpcore.machine import Announce, State
 from vrrpcore.settings import Instance
 from vrrpcore.speaker.announce import Pacer
-from vrrpcore.speaker.hosting import GONE, Hosting
+from vrrpcore.speaker.hosting import Hosting
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.render import Adverts
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.statics import GONE
 
 
 def same_place(old: Instance, new: Instance) -> bool:

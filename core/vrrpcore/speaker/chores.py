@@ -21,14 +21,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from vrrpcore.links import Linkbeat
 from vrrpcore.settings import Command, Settings, TrackFile, TrackProcess, TrackScript
 from vrrpcore.speaker.filewatch import FileWatch, number_in
+from vrrpcore.speaker.linkstates import polled_links
 from vrrpcore.speaker.process import Child, Control, Reports
 from vrrpcore.speaker.programs import Programs
 from vrrpcore.speaker.telling import Teller
 
 _FILE_SECONDS: Final = 0.2  # how often a tracked file is looked at whose directory cannot be watched
 _PROCESS_SECONDS: Final = 0.5
+_LINK_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 5.0  # how long scripts may still run, and mails may take, after the end
 _SUPERVISORS: Final = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
@@ -88,6 +91,7 @@ class Chores:
         self._watchers = [asyncio.create_task(self._script(each)) for each in settings.scripts]
         self._watchers += [asyncio.create_task(self._file(each)) for each in settings.track_files]
         self._watchers += [asyncio.create_task(self._process(each)) for each in settings.processes]
+        self._watchers += [asyncio.create_task(self._link(*each)) for each in polled_links(settings)]
         self._teller.configure(settings)
 
     # -- what is tracked --
@@ -176,6 +180,24 @@ class Chores:
                 state, since = enough, loop.time()
                 self._report("tracked", ("process", process.name, int(enough)))
             await asyncio.sleep(_PROCESS_SECONDS)
+
+    async def _link(self, name: str, preferred: str) -> None:
+        """A link that is polled, as keepalived's linkbeat once a second."""
+        beat = Linkbeat(name, preferred)
+        last: bool | None = None
+        way = ""
+        try:
+            while True:
+                up = beat.up()
+                if up is not last:
+                    last = up
+                    self._report("tracked", ("link", name, int(up)))
+                if beat.way and beat.way != way:
+                    way = beat.way
+                    self._log("info", f"interface {name} is polled by {way}")
+                await asyncio.sleep(_LINK_SECONDS)
+        finally:
+            beat.close()
 
     # -- what is told --
 

@@ -1,5 +1,5 @@
 """What a speaker sets up on its host before the first advert and puts back after the last: virtual interfaces, kernel
-settings, addresses that a killed predecessor left, static addresses and routes, the filter behind no_accept."""
+settings, addresses that a killed predecessor left, the filter behind no_accept."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from vrrpcore.links import (
     remove_filter,
     remove_link,
     render_address,
-    render_route,
-    render_rule,
 )
 from vrrpcore.links.requests import reason
 from vrrpcore.links.vmacs import raise_link
-from vrrpcore.settings import Instance, Settings, VirtualAddress
+from vrrpcore.settings import Instance, VirtualAddress
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.statics import Statics
 
 _LINK = 253  # RT_SCOPE_LINK
 Log = Callable[[str, str], None]  # level, text
@@ -40,7 +39,7 @@ class Hosting:
         self.requests = Requests()
         self._sysctls = Sysctls()
         self._vmacs: dict[str, int] = {}  # instance name -> index
-        self._static_delete: list[bytes] = []
+        self.statics = Statics(self.interfaces, self.requests, log)
         self._filtered: frozenset[bytes] | None = None  # None: whatever a predecessor may have left
 
     def place(self, instance: Instance) -> VirtualRouter:
@@ -91,6 +90,12 @@ class Hosting:
         message = render_address(address, router.carrier, add=True)
         self.perform((message,), (errno.EEXIST,), f"({router.name}) link-local address of the virtual interface")
 
+    def reborn(self, router: VirtualRouter) -> bool:
+        """Whether the router's interface was deleted and made again: same name, another index."""
+        if not router.base or router.base in self.interfaces.by_index:
+            return False
+        return self.interfaces.named(router.instance.interface) is not None
+
     def unplace(self, router: VirtualRouter) -> None:
         """The router is no more: its interface goes."""
         index = self._vmacs.pop(router.name, None)
@@ -123,6 +128,14 @@ class Hosting:
         self.interfaces.read()
         return len(messages)
 
+    def restore_routes(self, router: VirtualRouter) -> bool:
+        """Put a master's tracked routes and rules back that somebody took off; whether there were any."""
+        results = self.requests.perform(router.route_keep)
+        for number in results:
+            if number not in (0, errno.EEXIST):
+                self._log("error", f"({router.name}) putting a route or rule back: {reason(number)}")
+        return 0 in results
+
     def perform(self, messages: Iterable[bytes], fine: tuple[int, ...], what: str) -> None:
         """Perform requests; errors that are not `fine` are logged."""
         for number in self.requests.perform(tuple(messages)):
@@ -139,30 +152,6 @@ class Hosting:
                 self.interfaces.assume(index, address.address, address.prefixlen)
             else:
                 self._log("error", f"({router.name}) adding {text(address.address)}: {reason(number)}")
-
-    def add_static(self, settings: Settings) -> None:
-        """static_ipaddress, static_routes and static_rules; what an earlier call added and is gone is removed."""
-        indexes = {each.name: each.index for each in self.interfaces.by_index.values()}
-        add, delete = [], []
-        for address in settings.addresses:
-            name = address.dev or settings.global_defs.default_interface or "eth0"
-            if name not in indexes:
-                self._log("error", f"static_ipaddress {text(address.address)}: there is no interface {name}")
-                continue
-            add.append(render_address(address, indexes[name], add=True))
-            delete.append(render_address(address, indexes[name], add=False))
-        for route in settings.routes:
-            try:
-                add.append(render_route(route, indexes, add=True))
-                delete.append(render_route(route, indexes, add=False))
-            except ConfigError as error:
-                self._log("error", str(error))
-        for rule in settings.rules:
-            add.append(render_rule(rule, add=True))
-            delete.append(render_rule(rule, add=False))
-        self.perform([each for each in self._static_delete if each not in delete], GONE, "static configuration")
-        self.perform(add, (errno.EEXIST,), "static configuration")
-        self._static_delete = delete
 
     def enforce_accept(self, instances: Iterable[Instance]) -> None:
         """Install (or remove) the filter for the instances that do not accept packets to their addresses."""
@@ -185,7 +174,7 @@ class Hosting:
 
     def close(self) -> None:
         """Put everything back."""
-        self.perform(reversed(self._static_delete), GONE, "static configuration")
+        self.statics.close()
         for index in self._vmacs.values():
             remove_link(index)
         if self._filtered:
@@ -197,7 +186,3 @@ class Hosting:
     def refused_settings(self) -> dict[str, str]:
         """Kernel settings that could not be made: path -> why."""
         return dict(self._sysctls.refused)
-
-
-#: What the kernel says when there is nothing left to remove.
-GONE = (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ESRCH, errno.ENODEV)

@@ -9,9 +9,10 @@ from typing import Any, Final
 from vrrpcore.addresses import text
 from vrrpcore.machine import Action, Advertise, Announce, Changed, ReleaseAddresses, Remark, State, TakeAddresses
 from vrrpcore.speaker.clock import wall_offset
-from vrrpcore.speaker.hosting import GONE, Hosting
+from vrrpcore.speaker.hosting import Hosting
 from vrrpcore.speaker.journal import Journal, word
 from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.statics import GONE
 from vrrpcore.timers import TimerQueue
 from vrrpcore.vrrpsockets import FrameSender
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any, Final
 
 from vrrpcore.addresses import mac_text, text
-from vrrpcore.links import Interface, Interfaces, render_address, render_route, render_rule
+from vrrpcore.links import Interface, Interfaces, exclusive, render_address, render_route, render_rule
 from vrrpcore.machine import Machine, State
 from vrrpcore.settings import Instance, VirtualAddress
 from vrrpcore.speaker.announce import Announcements, Pacer
@@ -22,9 +23,9 @@ class VirtualRouter:
     """`deadline`, `armed` and `hurry` are what the timer queue wants of it."""
 
     __slots__ = (
-        "add_messages", "adverts", "announcements", "armed", "base", "carrier", "deadline", "delete_messages", "faults",
-        "hurry", "instance", "last_source", "machine", "places", "route_add", "route_delete", "sender", "start_at",
-        "sync_group", "virtual",
+        "add_messages", "adverts", "announcements", "armed", "base", "carrier", "deadline", "delete_messages",
+        "devices", "faults", "hurry", "instance", "last_source", "machine", "places", "route_add", "route_delete",
+        "route_keep", "sender", "start_at", "sync_group", "virtual",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, base: int, carrier: int) -> None:
@@ -40,6 +41,8 @@ class VirtualRouter:
         self.delete_messages: tuple[bytes, ...] = ()
         self.route_add: tuple[bytes, ...] = ()
         self.route_delete: tuple[bytes, ...] = ()
+        self.route_keep: tuple[bytes, ...] = ()  # what a master puts back when somebody takes it off
+        self.devices: frozenset[str] = frozenset()  # other interfaces that it cannot do without
         self.announcements = Announcements(instance.garp, (), {})
         self.adverts = Adverts(instance, bytes(4 if instance.family == 4 else 16))
         self.sender: Sender | None = None
@@ -57,6 +60,13 @@ class VirtualRouter:
     @property
     def state(self) -> State:
         return self.machine.state
+
+    @property
+    def xmit_index(self) -> int:
+        """Where adverts leave and enter: the router's own interface, unless vmac_xmit_base or unicast say otherwise."""
+        vmac = self.instance.vmac
+        own = vmac is not None and not vmac.xmit_base and not self.instance.unicast
+        return self.carrier if own else self.base
 
     def settle(self) -> None:
         """After any event: when are we to be called again?"""
@@ -91,7 +101,7 @@ class VirtualRouter:
     def _render_routes(self, indexes: Mapping[str, int], interfaces: Interfaces) -> None:
         instance = self.instance
         if not (instance.routes or instance.rules):
-            self.route_add = self.route_delete = ()
+            self.route_add = self.route_delete = self.route_keep = ()
             return
         carrier = interfaces.by_index.get(self.carrier)
         dev = carrier.name if carrier else ""
@@ -101,6 +111,8 @@ class VirtualRouter:
         delete = [render_rule(each, add=False) for each in reversed(instance.rules)]
         delete += [render_route(each, known, add=False, dev=dev) for each in reversed(instance.routes)]
         self.route_add, self.route_delete = tuple(add), tuple(delete)
+        loose = [each.no_track for each in instance.routes] + [each.no_track for each in instance.rules]
+        self.route_keep = tuple(exclusive(one) for one, free in zip(add, loose, strict=True) if not free)
 
     def keeps(self, interface: Interface) -> frozenset[bytes]:
         """Virtual addresses that are the owner's genuine ones: its only addresses there. Never taken off."""
@@ -152,3 +164,19 @@ class VirtualRouter:
             "last_proof": machine.yielding.proved_at + offset if machine.yielding.proof else 0.0,
             "counters": machine.counters.as_json(),
         }
+
+
+def global_row(routers: Iterable[VirtualRouter], errors: Mapping[str, int]) -> dict[str, int]:
+    """RFC 8347's global statistics; `errors`: of packets that belonged to no router."""
+    routers = tuple(routers)
+    total = Counter(errors)
+    for router in routers:
+        total.update(router.machine.counters.refused)
+    return {
+        "virtual_routers": len(routers),
+        "interfaces": len({router.base for router in routers}),
+        "checksum_errors": total["checksum"] + total["checksum_style"],
+        "version_errors": total["version"],
+        "vrid_errors": total["vrid"],
+        "ip_ttl_errors": total["ttl"] + total["peer_ttl"],
+    }

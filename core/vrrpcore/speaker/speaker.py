@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import select
 import time
-from collections import Counter
 from collections.abc import Callable
 from math import inf
 from typing import Final
@@ -19,15 +18,18 @@ from vrrpcore.errors import ConfigError, SourceError, VrrpwatchError
 from vrrpcore.links import number_rules
 from vrrpcore.machine import State, remark
 from vrrpcore.settings import Instance, Settings
-from vrrpcore.speaker.announce import Pacer
+from vrrpcore.speaker.announce import Pacer, pacers
 from vrrpcore.speaker.changing import change, same_place
 from vrrpcore.speaker.clock import AlarmClock, wall_offset
 from vrrpcore.speaker.groups import SyncGroups
+from vrrpcore.speaker.guarding import RouteGuard
 from vrrpcore.speaker.hosting import Hosting
 from vrrpcore.speaker.journal import Journal, Report, word
+from vrrpcore.speaker.linkstates import LinkStates
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.reception import Heard, Key, Reception
-from vrrpcore.speaker.router import VirtualRouter
+from vrrpcore.speaker.router import VirtualRouter, global_row
+from vrrpcore.speaker.statics import devices
 from vrrpcore.speaker.tracking import Tracker
 from vrrpcore.speaker.watching import HostWatch
 from vrrpcore.speaker.yielding import Proofs
@@ -66,13 +68,23 @@ class Speaker:
         self.watch(self._alarm.fileno(), self._alarm.rung)
         self.hosting = Hosting(self.journal.log)
         self.watch(self.hosting.interfaces.fileno(), self._links_changed)
+        self.links = LinkStates(self.hosting.interfaces)
+        self.links.configure(self.settings, time.monotonic())
         self.performer = Performer(self.hosting, self.journal, self._queue)
         self._reception = Reception(self._heard, self._nobodys)
         self.host_watch = HostWatch(self.hosting, self.performer, self._reception, self.journal)
+        self._guard = RouteGuard(
+            self.routers,
+            self.hosting,
+            self.host_watch,
+            self.watch,
+            self._unwatch,
+            lambda: self._weigh(time.monotonic()),
+        )
         self.groups = SyncGroups(self.routers, self.performer, self.host_watch, self.journal)
         self.proofs = Proofs(self.routers, self.groups, self.performer)
         self.tracker = Tracker(self.settings)
-        self._make_pacers()
+        self._pacers = pacers(self.settings)
         errors = []
         for instance in self.settings.instances:
             try:
@@ -83,8 +95,9 @@ class Speaker:
             self.close()
             raise ConfigError("; ".join(errors))
         self.groups.configure(self.settings)
+        self.hosting.statics.configure(self.settings)
+        self._guard.configure(self.settings)
         self._weigh(time.monotonic())
-        self.hosting.add_static(self.settings)
         self.hosting.enforce_accept(self.settings.instances)
 
     def start(self) -> None:
@@ -119,7 +132,7 @@ class Speaker:
 
     def turn(self, timeout: float | None = None) -> None:
         """One turn of the loop; `timeout` in seconds bounds the wait (tests)."""
-        self._alarm.set(min(self._queue.next(), self._next_rows))
+        self._alarm.set(min(self._queue.next(), self._next_rows, self.links.deadline))
         try:
             ready = self._epoll.poll(timeout)
         except InterruptedError:
@@ -139,6 +152,8 @@ class Speaker:
         now = time.monotonic()
         if self._queue.next() <= now + _EARLY:
             self._fire(now)
+        if now >= self.links.deadline:
+            self._follow_links(self.links.due(now), now)
         if now >= self._next_rows:
             self._publish_part(now)
 
@@ -174,6 +189,7 @@ class Speaker:
         for sender in self._senders.values():
             sender.close()
         self.performer.close()
+        self._guard.close()
         self.hosting.close()
         self._alarm.close()
         self._epoll.close()
@@ -183,27 +199,20 @@ class Speaker:
         self._watched[descriptor] = handler
         self._epoll.register(descriptor, select.EPOLLIN)
 
-    # -- routers come and go --
+    def _unwatch(self, descriptor: int) -> None:
+        del self._watched[descriptor]
+        self._epoll.unregister(descriptor)
 
-    def _make_pacers(self) -> None:
-        self._pacers.clear()
-        for instance in self.settings.instances:
-            garp = instance.garp
-            for interval, neighbour in ((garp.garp_interval_seconds, False), (garp.gna_interval_seconds, True)):
-                if interval:
-                    self._pacers[instance.interface, neighbour] = Pacer(interval)
-        for group in self.settings.garp_groups:  # interfaces of a group share one pace
-            arp, neighbour_pace = Pacer(group.garp_interval_seconds), Pacer(group.gna_interval_seconds)
-            for name in group.interfaces:
-                self._pacers[name, False], self._pacers[name, True] = arp, neighbour_pace
+    # -- routers come and go --
 
     def _add(self, instance: Instance) -> VirtualRouter:
         router = self.hosting.place(instance)
         self.routers[instance.name] = router
+        router.devices = devices(instance, self.settings)
         interfaces = self.hosting.interfaces
         router.install(interfaces, self._pacers, self.hosting.forwarding(instance.family))
         self.hosting.clean(router)
-        index = self._xmit_index(router)
+        index = router.xmit_index
         interface = interfaces.by_index.get(index)
         name = interface.name if interface else ""
         self._listen(router, name, index)
@@ -227,13 +236,6 @@ class Speaker:
             self._keys[descriptor] = key
             self._epoll.register(descriptor, select.EPOLLIN)
 
-    @staticmethod
-    def _xmit_index(router: VirtualRouter) -> int:
-        """Where adverts leave and enter: the router's own interface, unless vmac_xmit_base or unicast say otherwise."""
-        vmac = router.instance.vmac
-        own = vmac is not None and not vmac.xmit_base and not router.instance.unicast
-        return router.carrier if own else router.base
-
     def _remove(self, router: VirtualRouter) -> None:
         for receiver in self._reception.remove(router):
             self._keys.pop(receiver.fileno(), None)
@@ -250,22 +252,19 @@ class Speaker:
         self.routers.pop(router.name, None)
 
     def _links_changed(self) -> None:
-        changed = self.hosting.interfaces.read()
+        now = time.monotonic()
+        self._follow_links(self.links.read(now), now)
+
+    def _follow_links(self, changed: set[int], now: float) -> None:
         if not changed:
             return
-        now = time.monotonic()
+        self.hosting.statics.restore()
         for router in list(self.routers.values()):
-            if self._reborn(router):
+            if self.hosting.reborn(router):
                 self._settle_anew(router, now)
-            elif router.base in changed or router.carrier in changed or not router.base:
+            elif router.base in changed or router.carrier in changed or not router.base or router.devices:
                 self.host_watch.examine(router, now)
         self._weigh(now)
-
-    def _reborn(self, router: VirtualRouter) -> bool:
-        """Whether the router's interface was deleted and made again: same name, another index."""
-        if not router.base or router.base in self.hosting.interfaces.by_index:
-            return False
-        return self.hosting.interfaces.named(router.instance.interface) is not None
 
     def _settle_anew(self, router: VirtualRouter, now: float) -> None:
         """All that was bound to the old interface is void: begin again on the new one."""
@@ -285,8 +284,11 @@ class Speaker:
     # -- what is tracked --
 
     def tracked(self, kind: str, name: str, value: int) -> None:
-        """A tracked script, file or process has this value now (see speaker.tracking)."""
-        if self.tracker.update(kind, name, value):
+        """A tracked script, file or process has this value now (see speaker.tracking), or a polled link."""
+        if kind == "link":
+            now = time.monotonic()
+            self._follow_links(self.links.beat(name, bool(value), now), now)
+        elif self.tracker.update(kind, name, value):
             self._weigh(time.monotonic())
 
     def _weigh(self, now: float) -> None:
@@ -297,6 +299,7 @@ class Speaker:
         for router in self.routers.values():
             standing = self.tracker.standing(router.instance)
             self.host_watch.fault(router, "tracked", "; ".join(standing.faults))
+            self.host_watch.fault(router, "static", self.hosting.statics.trouble(router.name))
             self._set_priority(router, standing.priority, now)
             self.host_watch.follow_faults(router, now)
         self.groups.spread_faults(now)
@@ -353,7 +356,7 @@ class Speaker:
         """Take over a new configuration: what may stay stays (a master stays master), the rest stops or starts."""
         now = time.monotonic()
         self.settings = settings = number_rules(settings)
-        self._make_pacers()
+        self._pacers = pacers(settings)
         wanted = {each.name: each for each in settings.instances}
         for router in list(self.routers.values()):
             new = wanted.get(router.name)
@@ -367,11 +370,15 @@ class Speaker:
                     self._start(self._add(instance), now)
                 elif self.routers[name].instance != instance:
                     change(self.routers[name], instance, self.hosting, self.performer, self._pacers, now)
-                    self.host_watch.examine(self.routers[name], now)
                     self.journal.report("row", self.routers[name].row(wall_offset()))
             except VrrpwatchError as error:
                 self.journal.log("error", str(error))
-        self.hosting.add_static(settings)
+        self.links.configure(settings, now)
+        self.hosting.statics.configure(settings)
+        self._guard.configure(self.settings)
+        for router in self.routers.values():
+            router.devices = devices(router.instance, settings)
+            self.host_watch.examine(router, now)
         self.hosting.enforce_accept(settings.instances)
         self.groups.configure(settings)
         self.tracker.configure(settings)
@@ -390,18 +397,4 @@ class Speaker:
             if number % _ROW_TURNS == self._row_turn:
                 self.journal.report("row", router.row(offset))
         if self._row_turn == 0:
-            self.journal.report("global", self.global_row())
-
-    def global_row(self) -> dict[str, int]:
-        """RFC 8347's global statistics."""
-        total = Counter(self._reception.global_errors)
-        for router in self.routers.values():
-            total.update(router.machine.counters.refused)
-        return {
-            "virtual_routers": len(self.routers),
-            "interfaces": len({router.base for router in self.routers.values()}),
-            "checksum_errors": total["checksum"] + total["checksum_style"],
-            "version_errors": total["version"],
-            "vrid_errors": total["vrid"],
-            "ip_ttl_errors": total["ttl"] + total["peer_ttl"],
-        }
+            self.journal.report("global", global_row(self.routers.values(), self._reception.global_errors))

@@ -32,6 +32,9 @@ class HostWatch:
         self.fault(router, "interface", _down(router, base, carrier))
         source = self._source(router.instance, router, base)
         where = router.instance.interface or "any interface"
+        lonely = router.instance.unicast_fault_no_peer and not router.instance.unicast
+        self.fault(router, "peer", "unicast without any peer (unicast_fault_no_peer)" if lonely else "")
+        self.fault(router, "device", self._device_down(router))
         missing = f"no primary {'IPv4' if router.instance.family == 4 else 'link-local IPv6'} address on {where}"
         self.fault(router, "source", "" if source else missing)
         if source and router.set_source(source):
@@ -42,6 +45,14 @@ class HostWatch:
         self.follow_faults(router, now)
         if router.state is State.MASTER:
             self._restore_addresses(router, now)
+
+    def _device_down(self, router: VirtualRouter) -> str:
+        """Which interface of its addresses, routes and rules cannot be used, in words."""
+        if not router.devices:
+            return ""
+        running = {each.name for each in self._hosting.interfaces.by_index.values() if each.running}
+        down = sorted(router.devices - running)
+        return f"interface {', '.join(down)} is down" if down else ""
 
     def fault(self, router: VirtualRouter, kind: str, why: str) -> None:
         """Set ("" clears) one fault of a router; `follow_faults` acts on it."""
@@ -80,13 +91,19 @@ class HostWatch:
                 except OSError as error:
                     self._journal.log("error", f"({router.name}) cannot join its multicast group: {error.strerror}")
 
+    def restore_routes(self, router: VirtualRouter) -> None:
+        """Somebody may have taken routes or rules off a master: put them back."""
+        if router.state is State.MASTER and router.route_keep and self._hosting.restore_routes(router):
+            what = "routes or rules were removed from outside while master: put back"
+            self._journal.say(router.name, "warning", "routes", what)
+
     def _restore_addresses(self, router: VirtualRouter, now: float) -> None:
         """Somebody took a virtual address off a master: put it back and announce it again."""
         interfaces = self._hosting.interfaces.by_index
         gone = [
             at
             for at, (address, index) in enumerate(router.places)
-            if index in interfaces and interfaces[index].holds(address.address) is None
+            if not address.no_track and index in interfaces and interfaces[index].holds(address.address) is None
         ]
         if not gone:
             return

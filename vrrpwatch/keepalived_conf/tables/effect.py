@@ -8,7 +8,6 @@ from __future__ import annotations
 
 _IPVS = "it serves no virtual servers; keepalived's health checks do"
 _BFD = "it has no BFD sessions"
-_LINK = "link states come from netlink, never from polling"
 _PROCESS = "its processes are arranged in its own way"
 _FILTER = "it drops packets with an nftables table of its own"
 _UNSUPPORTED = "not supported yet"
@@ -24,17 +23,14 @@ _GLOBAL = {
 }
 _INSTANCE = {
     _BFD: "track_bfd",
-    _LINK: "linkbeat_use_polling",
     _IPVS: "lvs_sync_daemon_interface",
-    _UNSUPPORTED: "garp_extra_if vmac_garp_intvl unicast_fault_no_peer vrf use_vmac_addr old_unicast_checksum",
+    _UNSUPPORTED: "garp_extra_if vmac_garp_intvl vrf use_vmac_addr old_unicast_checksum",
     "its adverts carry no HMAC trailer, and it checks none": "auth_hmac",
     "nothing at all, in keepalived neither": "debug native_ipv6",
 }
 _TOP = {
     _IPVS: "virtual_server virtual_server_group SSL",
     _BFD: "bfd_instance",
-    _LINK: "linkbeat_interfaces linkbeat_use_polling",
-    _UNSUPPORTED: "interface_up_down_delays track_group",
     _PROCESS: "use_pid_dir instance child_wait_time",
     "start it in the namespace instead": "net_namespace",
 }
