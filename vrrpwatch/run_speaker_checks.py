@@ -125,6 +125,4 @@ def not_supported(settings: Settings) -> list[str]:
         found.append("smtp_alert without smtp_server or notification_email: no mail is sent")
     if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:
         found.append("lvs_sync_daemon is not supported")
-    if settings.global_defs.garp_extra_if_seconds or any(each.garp.extra_if_seconds for each in settings.instances):
-        found.append("garp_extra_if (vmac_garp_intvl) is not supported")
     return found

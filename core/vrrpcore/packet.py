@@ -63,11 +63,12 @@ class Advertisement:
     trailer: bytes = b""  # octets after the message (keepalived's HMAC)
 
 
-def parse(data: bytes, family: int, source: bytes, destination: bytes) -> Advertisement:
+def parse(data: bytes, family: int, source: bytes, destination: bytes, *, empty: bool = False) -> Advertisement:
     """Octets of an IP payload -> Advertisement, checked as RFC 3768 §7.1 / RFC 9568 §7.1 ask of a receiver.
 
     `family` is 4 or 6; `source` and `destination` are packed (4 or 16 octets) and serve the checksum only. Empty
-    ones mean unknown: what cannot be verified then gets the checksum style "".
+    ones mean unknown: what cannot be verified then gets the checksum style "". `empty`: an advert may name no
+    address (keepalived's no_virtual_ipaddress; the RFCs want one at least).
     Raises ParseError with one of errors.INVALID_REASONS. TTL, VRID and interval against a local configuration are
     for the machine and the judge: here they are facts.
     """
@@ -90,7 +91,7 @@ def parse(data: bytes, family: int, source: bytes, destination: bytes) -> Advert
         raise ParseError("checksum", f"0x{received:04x} verifies under no known formula")
     if vrid == 0:
         raise ParseError("vrid", "VRID 0")
-    if count == 0:
+    if count == 0 and not empty:
         raise ParseError("count", "no address")
     interval = word & 255 if version == 2 else word & 4095
     if interval == 0:

@@ -23,6 +23,7 @@ from vrrpcore.settings import (
 )
 from vrrpcore.speaker.debounce import Debounce
 from vrrpcore.speaker.linkstates import longest_delays, polled_links
+from vrrpcore.speaker.ownlinks import sides_of
 from vrrpcore.speaker.statics import devices
 
 
@@ -117,3 +118,16 @@ def test_what_an_instance_cannot_do_without() -> None:
         global_defs=GlobalDefs(default_interface="ethd"),
     )
     assert devices(one, settings) == {"eth1", "eth3", "eth4", "eth6", "eth8", "eth9", "ethd"}
+
+
+def test_which_addresses_share_a_virtual_interface_beside_the_router_s_own() -> None:
+    def address(where: str, dev: str = "", use_vmac: bool = False) -> VirtualAddress:
+        return VirtualAddress(pack(where), 24, dev=dev, use_vmac=use_vmac)
+
+    own, there, other = address("10.9.0.1"), address("10.8.0.1", "eth1"), address("fd00::1")
+    asked = address("10.8.0.2", "eth1", use_vmac=True)
+    plain = instance(addresses=(own, there, asked), excluded_addresses=(other,), vmac=Vmac("vrrp.51"))
+    assert sides_of(plain) == (("eth1", 4),)
+    assert sides_of(replace(plain, vmac_for_addresses=True)) == (("eth1", 4), ("eth0", 6))
+    assert sides_of(replace(plain, vmac=None, addresses=(address("10.9.0.1", use_vmac=True),))) == (("eth0", 4),)
+    assert sides_of(replace(plain, addresses=(address("10.9.0.1", use_vmac=True),))) == ()

@@ -50,6 +50,18 @@ def test_delay_0_leaves_out_the_second_burst_and_refresh_goes_on() -> None:
     assert made.deadline == inf
 
 
+def test_other_interfaces_are_kept_known_to_switches_while_master() -> None:
+    other = Shot("vrrp1.51", b"frame", False)
+    made = Announcements(GarpSchedule(delay_seconds=5, repeat=1, extra_if_seconds=2), (SHOT, other), {}, (other,))
+    made.begin("master", 100.0)
+    assert fired(made, 105.5) == [(100.0, 2), (102.0, 1), (104.0, 1), (105.0, 2)]
+    made.begin("lower_prio", 105.5)
+    assert (105.5, 10) in fired(made, 106.0)
+    made.end()
+    assert made.deadline == inf
+    assert Announcements(GarpSchedule(), (SHOT,), {}, (other,)).deadline == inf
+
+
 def test_an_inferior_advert_uses_its_own_schedule_and_a_flood_of_them_does_not_multiply() -> None:
     made = Announcements(GarpSchedule(lower_prio_repeat=2, lower_prio_delay_seconds=1), (SHOT,), {})
     sent = 0
@@ -136,7 +148,7 @@ def test_announcements_have_the_form_of_keepalived() -> None:
         (VirtualAddress(pack("10.9.0.100"), 24), "eth0", mac),
         (VirtualAddress(pack("fd09::100"), 64), "eth0", mac),
     ]
-    first, second = shots(instance(), places, router=False)
+    first, second = shots(places, router=False)
     arp = unwrap(first.frame).body
     assert arp == Arp(1, mac, pack("10.9.0.100"), b"\xff" * 6, pack("10.9.0.100"))
     assert unwrap(first.frame).destination_mac == b"\xff" * 6

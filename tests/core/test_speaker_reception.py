@@ -85,6 +85,15 @@ def test_a_refusal_names_its_reason(octets: bytes, reason: str) -> None:
     assert [each.refusal for each in Bench(instance(2)).receive(octets)] == [reason]
 
 
+def test_an_advert_without_addresses_is_for_routers_that_name_none() -> None:
+    none, one = instance(addresses=()), instance()
+    (heard,) = Bench(none).receive(packet(none))
+    assert (heard.refusal, heard.note) == ("", "")
+    assert heard.advert is not None
+    assert heard.advert.addresses == ()
+    assert [each.refusal for each in Bench(one).receive(packet(none))] == ["count"]
+
+
 def test_an_advert_of_another_vrid_belongs_to_nobody_and_is_counted() -> None:
     bench = Bench(instance(2))
     (heard,) = bench.receive(packet(instance(2, vrid=9)))

@@ -75,7 +75,7 @@ def test_item_25_release_is_priority_0_and_nothing_else_changes() -> None:
 @pytest.mark.parametrize("forwarding", [True, False])
 def test_item_31_the_announcement_of_an_ipv6_address(forwarding: bool) -> None:
     mac = virtual_mac(6, 51)
-    (shot,) = shots(instance(3, 6), [(VirtualAddress(pack("fe80::100"), 64), "vrrp6.51", mac)], router=forwarding)
+    (shot,) = shots([(VirtualAddress(pack("fe80::100"), 64), "vrrp6.51", mac)], router=forwarding)
     frame = unwrap(shot.frame)
     assert frame.source_mac == mac
     assert frame.body == Neighbour(136, pack("fe80::100"), mac, router=forwarding, solicited=False, override=True)

@@ -14,7 +14,7 @@ from vrrpcore.links.losses import Losses
 from vrrpcore.links.requests import Requests
 from vrrpcore.links.routes import exclusive, number_rules, render_route, render_rule, route_protocol
 from vrrpcore.links.sysctls import Sysctls
-from vrrpcore.links.vmacs import create_vmac, remove_link
+from vrrpcore.links.vmacs import create_vmac, raise_link, remove_link
 
 __all__ = [
     "Address",
@@ -28,6 +28,7 @@ __all__ = [
     "exclusive",
     "install_filter",
     "number_rules",
+    "raise_link",
     "remove_filter",
     "remove_link",
     "render_address",

@@ -34,8 +34,8 @@ def render_address(address: VirtualAddress, index: int, *, add: bool) -> bytes:
 
 def _flags(address: VirtualAddress) -> int:
     flags = 0
-    if address.family == 6:  # a virtual address is never subject to duplicate detection: it must work at once
-        flags |= _NODAD
+    if address.family == 6:
+        flags |= _NODAD if address.nodad else 0  # duplicate detection would cost a second, unless it is asked for
         flags |= _HOME if address.home else 0
         flags |= _MANAGETEMP if address.mngtmpaddr else 0
     flags |= _NOPREFIXROUTE if address.noprefixroute else 0

@@ -7,19 +7,17 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from vrrpcore.addresses import mac_text
 from vrrpcore.errors import SourceError
-from vrrpcore.settings import Instance
+from vrrpcore.settings import Vmac
 
 _IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 
 
-def create_vmac(instance: Instance, parent: int) -> int:
-    """Create the instance's interface below `parent` (an index), down, without addresses of its own; its index.
+def create_vmac(vmac: Vmac, mac: bytes, parent: int, parent_name: str) -> int:
+    """Create a virtual interface below `parent` (an index), down, without addresses of its own; its index.
 
     One of that name and parent is taken over when kind and MAC fit (a predecessor left it), else replaced.
     SourceError where the kernel refuses.
     """
-    vmac = instance.vmac
-    assert vmac is not None
     kind = "ipvlan" if vmac.ipvlan else "macvlan"
     with IPRoute() as netlink:
         for index in netlink.link_lookup(ifname=vmac.name):
@@ -33,7 +31,7 @@ def create_vmac(instance: Instance, parent: int) -> int:
             options["ipvlan_flags"] = _IPVLAN_FLAGS.get(vmac.ipvlan_mode, 0)
         else:
             options["macvlan_mode"] = "private"
-            options["address"] = mac_text(instance.mac)
+            options["address"] = mac_text(mac)
         try:
             netlink.link("add", **options)
             index = netlink.link_lookup(ifname=vmac.name)[0]
@@ -41,7 +39,7 @@ def create_vmac(instance: Instance, parent: int) -> int:
                 "set", index=index, IFLA_AF_SPEC={"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
             )
         except NetlinkError as error:
-            raise SourceError(f"{vmac.name}: {kind} on interface {instance.interface}: {error.args[1]}") from None
+            raise SourceError(f"{vmac.name}: {kind} on interface {parent_name}: {error.args[1]}") from None
     return int(index)
 
 

@@ -46,10 +46,22 @@ def pacers(settings: Settings) -> dict[tuple[str, bool], Pacer]:
 class Announcements:
     """The announcements of one virtual router: bursts now and later, refreshes, and the pace of single frames."""
 
-    __slots__ = ("_again", "_last_lower", "_pacers", "_queue", "_refresh", "_schedule", "_shots", "armed", "deadline")
+    __slots__ = (
+        "_again", "_extra", "_last_lower", "_pacers", "_queue", "_refresh", "_schedule", "_shots", "_upkeep", "armed",
+        "deadline",
+    )  # fmt: skip
 
-    def __init__(self, schedule: GarpSchedule, shots: tuple[Shot, ...], pacers: dict[tuple[str, bool], Pacer]) -> None:
-        """`pacers`: by (interface, neighbour), shared by all routers there; missing or 0: no distance is kept."""
+    def __init__(
+        self,
+        schedule: GarpSchedule,
+        shots: tuple[Shot, ...],
+        pacers: dict[tuple[str, bool], Pacer],
+        extra: tuple[Shot, ...] = (),
+    ) -> None:
+        """`pacers`: by (interface, neighbour), shared by all routers there; missing or 0: no distance is kept.
+        `extra`: those of garp_extra_if, so that switches do not forget MACs which never send by themselves."""
+        self._extra = extra if schedule.extra_if_seconds else ()
+        self._upkeep = inf
         self._schedule, self._shots, self._pacers = schedule, shots, pacers
         self._queue: deque[Shot] = deque()
         self._again: tuple[float, int] | None = None  # when the second burst is due, and its repetitions
@@ -72,13 +84,15 @@ class Announcements:
         self._again = (now + delay, repeat) if delay else None
         if kind == "master" and schedule.refresh_seconds:
             self._refresh = now + schedule.refresh_seconds
+        if kind == "master" and self._extra:
+            self._upkeep = now + schedule.extra_if_seconds
         self.deadline = now
 
     def end(self) -> None:
         """No longer master: nothing more is announced."""
         self._queue.clear()
         self._again = None
-        self._refresh = self.deadline = inf
+        self._refresh = self._upkeep = self.deadline = inf
 
     def tick(self, now: float) -> list[Shot]:
         """The frames to send now; sets `deadline`."""
@@ -88,6 +102,9 @@ class Announcements:
         if self._refresh <= now:
             self._queue.extend(self._shots * self._schedule.refresh_repeat)
             self._refresh += self._schedule.refresh_seconds
+        if self._upkeep <= now:
+            self._queue.extend(self._extra)
+            self._upkeep += self._schedule.extra_if_seconds
         sent: list[Shot] = []
         wait = inf
         while self._queue:
@@ -99,5 +116,5 @@ class Announcements:
                     break
                 pacer.free = now + pacer.interval
             sent.append(self._queue.popleft())
-        self.deadline = min(wait, self._again[0] if self._again else inf, self._refresh)
+        self.deadline = min(wait, self._again[0] if self._again else inf, self._refresh, self._upkeep)
         return sent

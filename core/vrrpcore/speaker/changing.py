@@ -8,6 +8,7 @@ from vrrpcore.machine import Announce, State
 from vrrpcore.settings import Instance
 from vrrpcore.speaker.announce import Pacer
 from vrrpcore.speaker.hosting import Hosting
+from vrrpcore.speaker.ownlinks import sides_of
 from vrrpcore.speaker.performer import Performer
 from vrrpcore.speaker.render import Adverts
 from vrrpcore.speaker.router import VirtualRouter
@@ -19,7 +20,7 @@ def same_place(old: Instance, new: Instance) -> bool:
 
     def place(each: Instance) -> tuple[object, ...]:
         wire = (each.vrid, each.family, each.version, each.unicast, each.multicast_group, each.auth_type)
-        return (*wire, each.interface, each.vmac)
+        return (*wire, each.interface, each.vmac, sides_of(each))
 
     return place(old) == place(new)
 

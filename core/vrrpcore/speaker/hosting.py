@@ -10,19 +10,16 @@ from pathlib import Path
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError
 from vrrpcore.links import (
-    Interface,
     Interfaces,
     Requests,
     Sysctls,
-    create_vmac,
     install_filter,
     remove_filter,
-    remove_link,
     render_address,
 )
 from vrrpcore.links.requests import reason
-from vrrpcore.links.vmacs import raise_link
 from vrrpcore.settings import Instance, VirtualAddress
+from vrrpcore.speaker.ownlinks import OwnLinks, sides_of
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.speaker.statics import Statics
 
@@ -38,7 +35,7 @@ class Hosting:
         self.interfaces = Interfaces()
         self.requests = Requests()
         self._sysctls = Sysctls()
-        self._vmacs: dict[str, int] = {}  # instance name -> index
+        self.own_links = OwnLinks(self.interfaces, self._sysctls)
         self.statics = Statics(self.interfaces, self.requests, log)
         self._filtered: frozenset[bytes] | None = None  # None: whatever a predecessor may have left
 
@@ -51,44 +48,29 @@ class Hosting:
         carrier = index
         if base is not None:
             if instance.vmac is not None:
-                carrier = self._vmac(instance, base)
+                carrier = self.own_links.own(instance, base)
             if instance.promote_secondaries:
                 self._sysctls.set(f"ipv4/conf/{base.name}/promote_secondaries", "1")
-        return VirtualRouter(instance, index, carrier)
-
-    def _vmac(self, instance: Instance, base: Interface) -> int:
-        vmac = instance.vmac
-        assert vmac is not None
-        index = create_vmac(instance, base.index)
-        self._vmacs[instance.name] = index
-        own = {"arp_ignore": "1", "rp_filter": "0", "accept_local": "1", "promote_secondaries": "1"}
-        for key, value in own.items():
-            self._sysctls.set(f"ipv4/conf/{vmac.name}/{key}", value)
-        if not vmac.ipvlan:  # only the virtual interface answers for the virtual address (RFC 9568 §8.1.2)
-            for key in ("arp_ignore", "arp_filter"):
-                self._sysctls.set(f"ipv4/conf/{base.name}/{key}", "1")
-            # Or the parent asks for neighbours in the name of the virtual address, and they learn its own MAC for it.
-            self._sysctls.set(f"ipv4/conf/{base.name}/arp_announce", "2")
-        if instance.family == 4:
-            self._sysctls.set(f"ipv6/conf/{vmac.name}/disable_ipv6", "1")
-        else:
-            for key in ("accept_ra", "autoconf", "dad_transmits"):
-                self._sysctls.set(f"ipv6/conf/{vmac.name}/{key}", "0")
-        raise_link(index)
-        self.interfaces.read()
-        if index not in self.interfaces.by_index:
-            self.interfaces.refresh()
-        self.interfaces.by_index[index].parent = base.index
-        return index
+        router = VirtualRouter(instance, index, carrier)
+        for side in sides_of(instance):
+            parent = self.interfaces.named(side[0])
+            if parent is not None:
+                router.sides[side] = made = self.own_links.side(instance, side, parent)
+                source = parent.primary(side[1])
+                if side[1] == 6 and source:
+                    self._lend(made, source, instance.name)
+        return router
 
     def lend_source(self, router: VirtualRouter, source: bytes) -> None:
         """Give a virtual interface the parent's link-local address, deprecated: without any the kernel refuses to send
         from it, and the first IPv6 advert of a takeover (and the last, with priority 0) would be lost."""
-        if router.carrier == router.base or router.instance.family != 6:
-            return
+        if router.carrier != router.base and router.instance.family == 6:
+            self._lend(router.carrier, source, router.name)
+
+    def _lend(self, index: int, source: bytes, name: str) -> None:
         address = VirtualAddress(source, 64, nodad=True, scope=_LINK, preferred_lifetime_seconds=0)
-        message = render_address(address, router.carrier, add=True)
-        self.perform((message,), (errno.EEXIST,), f"({router.name}) link-local address of the virtual interface")
+        message = render_address(address, index, add=True)
+        self.perform((message,), (errno.EEXIST,), f"({name}) link-local address of the virtual interface")
 
     def reborn(self, router: VirtualRouter) -> bool:
         """Whether the router's interface was deleted and made again: same name, another index."""
@@ -97,10 +79,8 @@ class Hosting:
         return self.interfaces.named(router.instance.interface) is not None
 
     def unplace(self, router: VirtualRouter) -> None:
-        """The router is no more: its interface goes."""
-        index = self._vmacs.pop(router.name, None)
-        if index is not None:
-            remove_link(index)
+        """The router is no more: its interfaces go."""
+        self.own_links.remove(router.name)
 
     def forwarding(self, family: int) -> bool:
         """Whether this host forwards packets, that is, is a router to its neighbours."""
@@ -175,8 +155,7 @@ class Hosting:
     def close(self) -> None:
         """Put everything back."""
         self.statics.close()
-        for index in self._vmacs.values():
-            remove_link(index)
+        self.own_links.close()
         if self._filtered:
             remove_filter()
         self._sysctls.restore()

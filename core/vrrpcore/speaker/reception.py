@@ -131,15 +131,18 @@ class Reception:
             return heard
         if isinstance(body, Malformed):
             router = self._routers.get(key, {}).get(body.vrid or 0)
+            if body.reason == "count" and _names_none(router):
+                message = packet[(packet[0] & 15) * 4 :]
+                return self._meet(key, parse(message, 4, facts.source, facts.destination, empty=True), facts)
             return Heard(router, None, facts.source, body.reason)
         return Heard(None, None, facts.source, "")
 
     def _understand6(self, key: Key, message: bytes, facts: IpFacts) -> Heard:
+        router = self._routers.get(key, {}).get(message[1] if len(message) > 1 else 0)
         try:
-            advert = parse(message, 6, facts.source, facts.destination)
+            advert = parse(message, 6, facts.source, facts.destination, empty=_names_none(router))
         except ParseError as error:
-            vrid = message[1] if len(message) > 1 else 0
-            return Heard(self._routers.get(key, {}).get(vrid), None, facts.source, error.reason)
+            return Heard(router, None, facts.source, error.reason)
         return self._meet(key, advert, facts)
 
     def _meet(self, key: Key, advert: Advertisement, facts: IpFacts) -> Heard:
@@ -158,6 +161,11 @@ class Reception:
             self.global_errors[heard.refusal] += 1
             vrid = heard.advert.vrid if heard.advert else None
             self._unknown(heard.refusal, text(heard.source) if heard.source else key_interface, vrid)
+
+
+def _names_none(router: VirtualRouter | None) -> bool:
+    """Whether the router's adverts name no address (no_virtual_ipaddress), nor need its peers'."""
+    return router is not None and not router.instance.addresses
 
 
 def differences(instance: Instance, advert: Advertisement) -> str:

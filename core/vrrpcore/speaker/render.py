@@ -91,7 +91,7 @@ def authenticator(packet: bytes, secret: bytes) -> bytes:
     return hmac.new(secret, ah_coverage(packet, _ICV_LENGTH), hashlib.md5).digest()[:_ICV_LENGTH]
 
 
-def shots(instance: Instance, places: Sequence[tuple[VirtualAddress, str, bytes]], router: bool) -> tuple[Shot, ...]:
+def shots(places: Sequence[tuple[VirtualAddress, str, bytes]], router: bool) -> tuple[Shot, ...]:
     """One announcement for each (address, interface, MAC); `router`: the R flag of unsolicited NA."""
     found = []
     for address, interface, mac in places:

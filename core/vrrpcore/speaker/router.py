@@ -13,6 +13,7 @@ from vrrpcore.links import Interface, Interfaces, exclusive, render_address, ren
 from vrrpcore.machine import Machine, State
 from vrrpcore.settings import Instance, VirtualAddress
 from vrrpcore.speaker.announce import Announcements, Pacer
+from vrrpcore.speaker.ownlinks import Side, side_of
 from vrrpcore.speaker.render import Adverts, shots
 from vrrpcore.vrrpsockets import Sender
 
@@ -25,7 +26,7 @@ class VirtualRouter:
     __slots__ = (
         "add_messages", "adverts", "announcements", "armed", "base", "carrier", "deadline", "delete_messages",
         "devices", "faults", "hurry", "instance", "last_source", "machine", "places", "route_add", "route_delete",
-        "route_keep", "sender", "start_at", "sync_group", "virtual",
+        "route_keep", "sender", "sides", "start_at", "sync_group", "virtual",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, base: int, carrier: int) -> None:
@@ -49,6 +50,7 @@ class VirtualRouter:
         self.start_at = inf  # startup delay
         self.last_source = b""  # of the last advert that was accepted
         self.sync_group = ""
+        self.sides: dict[Side, int] = {}  # virtual interfaces beside `carrier` -> index
         self.deadline = inf
         self.armed = inf
         self.hurry = False
@@ -84,19 +86,33 @@ class VirtualRouter:
         instance = self.instance
         self.faults.pop("address", None)
         places, rows = [], []
+        extra: dict[int, tuple[VirtualAddress, str, bytes]] = {}
         for address in (*instance.addresses, *instance.excluded_addresses):
-            interface = interfaces.named(address.dev) if address.dev else interfaces.by_index.get(self.carrier)
+            interface = self._interface_of(address, interfaces)
             if interface is None:
                 if not address.no_track:
                     self.faults["address"] = f"{text(address.address)}: there is no interface {address.dev}"
                 continue
             places.append((address, interface.index))
             rows.append((address, interface.name, interface.mac))
+            own = interface.index in self.sides.values()
+            if interface.index != self.carrier and (own or instance.garp.extra_if_all):
+                extra.setdefault(interface.index, rows[-1])  # one address is enough for the switches
         self.places = tuple(places)
         self.add_messages = tuple(render_address(each, index, add=True) for each, index in places)
         self.delete_messages = tuple(render_address(each, index, add=False) for each, index in reversed(places))
-        self.announcements = Announcements(instance.garp, shots(instance, rows, forwarding), pacers)
+        kept_alive = shots(tuple(extra.values()), forwarding)
+        self.announcements = Announcements(instance.garp, shots(rows, forwarding), pacers, kept_alive)
         self._render_routes({each.name: each.index for each in interfaces.by_index.values()}, interfaces)
+
+    def _interface_of(self, address: VirtualAddress, interfaces: Interfaces) -> Interface | None:
+        side = side_of(self.instance, address)
+        if side is not None:
+            return interfaces.by_index.get(self.sides.get(side, 0))
+        if address.dev:
+            return interfaces.named(address.dev)
+        # the virtual MAC is one family's: addresses of the other stay with the parent, as keepalived has it
+        return interfaces.by_index.get(self.carrier if address.family == self.instance.family else self.base)
 
     def _render_routes(self, indexes: Mapping[str, int], interfaces: Interfaces) -> None:
         instance = self.instance

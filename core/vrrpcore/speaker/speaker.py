@@ -70,6 +70,7 @@ class Speaker:
         self.watch(self.hosting.interfaces.fileno(), self._links_changed)
         self.links = LinkStates(self.hosting.interfaces)
         self.links.configure(self.settings, time.monotonic())
+        self.hosting.own_links.configure(self.settings)
         self.performer = Performer(self.hosting, self.journal, self._queue)
         self._reception = Reception(self._heard, self._nobodys)
         self.host_watch = HostWatch(self.hosting, self.performer, self._reception, self.journal)
@@ -357,6 +358,7 @@ class Speaker:
         now = time.monotonic()
         self.settings = settings = number_rules(settings)
         self._pacers = pacers(settings)
+        self.hosting.own_links.configure(settings)
         wanted = {each.name: each for each in settings.instances}
         for router in list(self.routers.values()):
             new = wanted.get(router.name)

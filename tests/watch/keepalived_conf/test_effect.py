@@ -61,6 +61,7 @@ RESOLVED = {
     *("origins", "origin", "vrrp_version", "multicast_group4", "multicast_group6", "vmac_prefix", "vmac_addr_prefix"),
     *("garp_master_delay_seconds", "garp_master_repeat", "garp_master_refresh_seconds", "garp_master_refresh_repeat"),
     *("garp_lower_prio_delay_seconds", "garp_lower_prio_repeat", "notify_priority_changes", "tracking_weight"),
+    *("garp_extra_if_seconds", "garp_extra_if_all"),
     *("dynamic_interfaces_allow_changes", "vrrp_no_swap", "global_tracking", "files", "unused", "smtp_alert_vrrp"),
 }
 #: The model's names where they are not the keyword's.
@@ -71,7 +72,6 @@ NAMES = {
     "rx_bufs_policy": "vrrp_rx_bufs_policy", "rx_bufs_multiplier": "vrrp_rx_bufs_multiplier",
     "email_faults": "no_email_faults", "smtp_server_port": "smtp_server", "child_wait_seconds": "child_wait_time",
     "lvs_sync_daemon": "lvs_sync_daemon", "vmac_for_addresses": "use_vmac_addr", "extra_if_all": "garp_extra_if",
-    "garp_extra_if_all": "vrrp_garp_extra_if", "garp_extra_if_seconds": "vrrp_garp_extra_if",
 }  # fmt: skip
 
 

@@ -17,14 +17,14 @@ _GLOBAL = {
     _PROCESS: "process_names process_name vrrp_process_name vrrp_priority vrrp_cpu_affinity vrrp_rlimit_rttime"
     " vrrp_rlimit_rtime max_auto_priority min_auto_priority_delay umask",
     _FILTER: "vrrp_iptables nftables",
-    _UNSUPPORTED: "vrrp_garp_extra_if vrrp_vmac_garp_intvl vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier",
+    _UNSUPPORTED: "vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier",
     "a reload always tests the new configuration first": "reload_check_config",
     "it reloads on SIGHUP only": "reload_time_file reload_repeat",
 }
 _INSTANCE = {
     _BFD: "track_bfd",
     _IPVS: "lvs_sync_daemon_interface",
-    _UNSUPPORTED: "garp_extra_if vmac_garp_intvl vrf use_vmac_addr old_unicast_checksum",
+    _UNSUPPORTED: "vrf old_unicast_checksum",
     "its adverts carry no HMAC trailer, and it checks none": "auth_hmac",
     "nothing at all, in keepalived neither": "debug native_ipv6",
 }
