@@ -147,11 +147,13 @@ class _Whole:
             tracked = each.tracking
             for track in (*tracked.interfaces, *tracked.scripts, *tracked.files, *tracked.bfds):
                 if track.weight:
+                    counted = not each.owner and track in tracked.interfaces  # measured with 2.2.7
+                    effect = "counts although keepalived says it does not" if counted else "does not count"
                     self._tell(
                         track.origin,
                         Severity.WARNING,
                         "weight-ignored",
-                        f"{each.name}: the weight of {track.name} does not count, since {why}",
+                        f"{each.name}: the weight of {track.name} {effect}, since {why}",
                         "write weight 0, or track it in the sync group",
                     )
 
