@@ -37,13 +37,14 @@ from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.run_speaker_beside import Beside
+from vrrpwatch.run_speaker_bfd import BfdKeeper
 from vrrpwatch.run_speaker_checks import (
     config_test,
+    kept_names,
     lock_host,
     missing_interfaces,
     not_supported,
     report_findings,
-    tracked_names,
 )
 from vrrpwatch.run_speaker_chores import Chores, run_script, without_refused
 from vrrpwatch.run_speaker_dumps import as_data, as_json, as_stats, write_dump
@@ -123,6 +124,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._child: SpeakerProcess | None = None
         self._chores = Chores(self._selector, self._tracked_now)
+        self._bfd = BfdKeeper(self._selector, self._tracked_now)
         self._beside = Beside(options.watch, self._chores.tell, self._prove)
         self._tracked: dict[tuple[str, str], int] = {}
         self._was_ready = False  # this configuration worked here once: what fails later may come back
@@ -140,11 +142,13 @@ class Supervisor:
         defs = self._settings.global_defs
         run_script(defs.startup_script, defs, defs.startup_script_timeout_seconds)
         self._chores.configure(self._settings, self._beside.wants_scripts)
+        self._bfd.configure(self._settings)
         self._launch()
         try:
             while self._child is not None:
                 self._turn()
         finally:
+            self._bfd.end()
             self._chores.end()
             self._beside.end()
             defs = self._settings.global_defs
@@ -312,9 +316,10 @@ class Supervisor:
         self._rows = {name: row for name, row in self._rows.items() if name in names}
         self._adopt(settings)
         settings = self._settings
-        self._tracked = {key: value for key, value in self._tracked.items() if key[1] in tracked_names(settings)}
+        self._tracked = {key: value for key, value in self._tracked.items() if key[1] in kept_names(settings)}
         self._beside.read_config(settings)
         self._chores.configure(settings, self._beside.wants_scripts)
+        self._bfd.configure(settings)
         if self._child is not None:
             self._child.reload(settings)
         self._beside.configure(settings)

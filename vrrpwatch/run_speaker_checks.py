@@ -109,6 +109,11 @@ def tracked_names(settings: Settings) -> set[str]:
     return names | {each.name for each in settings.processes} | {name for name, _ in polled_links(settings)}
 
 
+def kept_names(settings: Settings) -> set[str]:
+    """Names of everything whose value another process tells."""
+    return tracked_names(settings) | {each.name for each in settings.bfd_instances}
+
+
 def _notifies(settings: Settings) -> list[Notify]:
     return [each.notify for each in settings.instances] + [each.notify for each in settings.sync_groups]
 
@@ -119,8 +124,6 @@ def not_supported(settings: Settings) -> list[str]:
     defs = settings.global_defs
     if settings.virtual_servers:
         found.append("virtual_server blocks are read but not served: run keepalived's checkers for them")
-    if settings.bfd_instances:
-        found.append("bfd_instance is not supported: tracked BFD sessions are ignored")
     if any(each.smtp_alert for each in _notifies(settings)) and not (defs.smtp_server and defs.notification_email):
         found.append("smtp_alert without smtp_server or notification_email: no mail is sent")
     if any(each.lvs_sync_daemon for each in settings.instances) or settings.global_defs.lvs_sync_daemon:

@@ -244,11 +244,12 @@ def test_a_reload_keeps_the_master_and_takes_new_numbers(a: Host, b: Host, start
 
 
 def test_what_is_not_supported_is_said_once_and_with_the_reload_that_brings_it(a: Host, start: RunAll) -> None:
-    ours = start(conf("smtp_alert"))
-    ours.config.write_text(conf("smtp_alert") + "bfd_instance B {\n  neighbor_ip 10.9.0.2\n}\n")
+    server = "virtual_server 10.9.0.100 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n}\n"
+    ours = start(conf() + server)
+    ours.config.write_text(conf(global_extra=("lvs_sync_daemon eth0 VI_1",)) + server)
     ours.program.process.send_signal(signal.SIGHUP)
-    ours.program.wait_for("bfd_instance is not supported")
-    assert ours.program.text().count("smtp_alert without smtp_server or notification_email: no mail is sent") == 1
+    ours.program.wait_for("lvs_sync_daemon is not supported")
+    assert ours.program.text().count("virtual_server blocks are read but not served") == 1
 
 
 def test_a_reload_with_errors_is_refused_as_a_whole(a: Host, start: RunAll) -> None:

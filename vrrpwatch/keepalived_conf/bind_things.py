@@ -189,6 +189,7 @@ def bfd(binder: Binder, node: Node) -> BfdInstance | None:
         block.has("passive"),
         ttl,
         min(ttl, block.get("max_hops", 0)),
+        block.has("multihop"),
         weight.weight,
         bool(weight.reverse),
         not only or block.has("vrrp"),

@@ -123,6 +123,7 @@ class BfdInstance:
     passive: bool = False
     ttl: int = 255
     max_hops: int = 0
+    multihop: bool = False  # RFC 5883's port
     weight: int = 0
     reverse: bool = False
     for_vrrp: bool = True

@@ -19,7 +19,7 @@ from vrrpcore.settings import Instance, Settings, Track, Tracking
 LOWEST, HIGHEST, OWNER = 1, 254, 255
 _FILE_FAULT: Final = -254
 _FILE_MOST: Final = 253
-Thing = tuple[str, str]  # kind (interface, script, file, process), name
+Thing = tuple[str, str]  # kind (interface, script, file, process, bfd), name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Tracker:
         self._tracks = {}
         values: dict[Thing, int | None] = {}
         starts = {("script", each.name): 0 if each.init_fail else None for each in settings.scripts}
+        starts |= {("bfd", each.name): 0 for each in settings.bfd_instances}
         for instance in settings.instances:
             group = groups.get(instance.name)
             weights = not instance.owner and (group is None or group.tracking_weight)
@@ -103,13 +104,14 @@ def _listed(tracking: Tracking) -> list[tuple[str, Track]]:
         ("script", tracking.scripts),
         ("file", tracking.files),
         ("process", tracking.processes),
+        ("bfd", tracking.bfds),
     )
     return [(kind, track) for kind, tracks in kinds for track in tracks]
 
 
 def _counts_anyhow(kind: str, track: Track) -> bool:
     """Whether keepalived 2.2.7 takes a weight where it says that it ignores it."""
-    return not track.weight or kind not in ("script", "file")
+    return not track.weight or kind not in ("script", "file", "bfd")
 
 
 def _thing(track: Track, up: bool) -> tuple[int, bool]:
@@ -130,4 +132,8 @@ def _file(track: Track, number: int) -> tuple[int, bool]:
 def _words(kind: str, value: int) -> str:
     if kind == "file":
         return f"holds {value}"
-    return {"interface": "is down", "script": "fails", "process": "does not run"}[kind] if not value else "is up"
+    return (
+        {"interface": "is down", "script": "fails", "process": "does not run", "bfd": "is down"}[kind]
+        if not value
+        else "is up"
+    )

@@ -7,7 +7,6 @@ these removes its row; tests/watch/keepalived_conf/test_effect.py holds both lis
 from __future__ import annotations
 
 _IPVS = "it serves no virtual servers; keepalived's health checks do"
-_BFD = "it has no BFD sessions"
 _PROCESS = "its processes are arranged in its own way"
 _FILTER = "it drops packets with an nftables table of its own"
 _UNSUPPORTED = "not supported yet"
@@ -22,7 +21,6 @@ _GLOBAL = {
     "it reloads on SIGHUP only": "reload_time_file reload_repeat",
 }
 _INSTANCE = {
-    _BFD: "track_bfd",
     _IPVS: "lvs_sync_daemon_interface",
     _UNSUPPORTED: "vrf old_unicast_checksum",
     "its adverts carry no HMAC trailer, and it checks none": "auth_hmac",
@@ -30,11 +28,9 @@ _INSTANCE = {
 }
 _TOP = {
     _IPVS: "virtual_server virtual_server_group SSL",
-    _BFD: "bfd_instance",
     _PROCESS: "use_pid_dir instance child_wait_time",
     "start it in the namespace instead": "net_namespace",
 }
-_GROUP = {_BFD: "track_bfd"}
 _WATCHED = {"it compares the command line and the short name alike": "full_command"}
 
 #: (level, keyword) -> why; (level, "") for keywords of that level without a field.
@@ -44,7 +40,6 @@ NO_EFFECT = {
         ("global_defs", _GLOBAL),
         ("vrrp_instance", _INSTANCE),
         ("the top level", _TOP),
-        ("vrrp_sync_group", _GROUP),
         ("vrrp_track_process", _WATCHED),
     )
     for why, names in rows.items()

@@ -105,7 +105,7 @@ BFD = Level(
         Keyword("ttl", "TTL of packets", Number(1, 255), "ttl", "255 (IPv6: 64)"),
         Keyword("hoplimit", "hop limit of packets", Number(1, 255), "ttl", "255 (IPv6: 64)"),
         Keyword("max_hops", "hops allowed", shapes.BFD_MAX_HOPS, "max_hops", "0"),
-        Keyword("multihop", "session over more than one hop (RFC 5883)", since="2.3.0"),
+        Keyword("multihop", "session over more than one hop (RFC 5883)", since="2.3.0", field="multihop"),
         Keyword("weight", "weight for what tracks it", shapes.weight(-253, 253), "weight", "0"),
         Keyword("vrrp", "tell the VRRP process only", field="vrrp"),
         Keyword("checker", "tell the health checks only", field="checker"),
