@@ -322,6 +322,8 @@ class Supervisor:
         self._bfd.configure(settings)
         if self._child is not None:
             self._child.reload(settings)
+            for (kind, name), value in self._tracked.items():  # what is tracked now may have been watched before
+                self._child.tracked(kind, name, value)
         self._beside.configure(settings)
 
     # -- what is published --

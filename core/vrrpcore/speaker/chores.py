@@ -17,7 +17,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +74,7 @@ class Chores:
 
     def __init__(self, settings: Settings, report: Reports) -> None:
         self._report = report
-        self._watchers: list[asyncio.Task[None]] = []
+        self._watchers: dict[object, asyncio.Task[None]] = {}  # what is watched, as configured
         self._file_watch: FileWatch | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._readers: dict[str, asyncio.Task[None]] = {}  # scripts that read FIFOs, by path
@@ -83,15 +84,20 @@ class Chores:
     # -- configuration --
 
     def configure(self, settings: Settings) -> None:
-        """Watch what this configuration names; what was watched before begins anew."""
+        """Watch what this configuration names; what stays as it was goes on (a script may be in mid `rise`)."""
         self._programs.defs = settings.global_defs
-        for task in self._watchers:
-            task.cancel()
-        self._watch_files(bool(settings.track_files))
-        self._watchers = [asyncio.create_task(self._script(each)) for each in settings.scripts]
-        self._watchers += [asyncio.create_task(self._file(each)) for each in settings.track_files]
-        self._watchers += [asyncio.create_task(self._process(each)) for each in settings.processes]
-        self._watchers += [asyncio.create_task(self._link(*each)) for each in polled_links(settings)]
+        if settings.track_files:
+            self._watch_files()
+        wanted: dict[object, Callable[[], Coroutine[Any, Any, None]]] = {}
+        used = tracked_scripts(settings)
+        wanted |= {each: partial(self._script, each) for each in settings.scripts if each.name in used}
+        wanted |= {each: partial(self._file, each) for each in settings.track_files}
+        wanted |= {each: partial(self._process, each) for each in settings.processes}
+        wanted |= {each: partial(self._link, *each) for each in polled_links(settings)}
+        for gone in self._watchers.keys() - wanted.keys():
+            self._watchers.pop(gone).cancel()
+        for what in wanted.keys() - self._watchers.keys():
+            self._watchers[what] = asyncio.create_task(wanted[what]())
         self._teller.configure(settings)
 
     # -- what is tracked --
@@ -138,14 +144,9 @@ class Chores:
                 self._report("tracked", ("file", file.name, value))
             await (changed.wait() if watched else asyncio.sleep(_FILE_SECONDS))
 
-    def _watch_files(self, any_file: bool) -> None:
+    def _watch_files(self) -> None:
         """Have the kernel tell of changes; where it does not, files are looked at now and then."""
-        loop = asyncio.get_running_loop()
-        if self._file_watch is not None:
-            loop.remove_reader(self._file_watch.fileno())
-            self._file_watch.close()
-            self._file_watch = None
-        if any_file:
+        if self._file_watch is None:
             try:
                 self._file_watch = FileWatch()
             except OSError as error:
@@ -153,7 +154,7 @@ class Chores:
                     "warning", f"inotify: {error.strerror}; tracked files are looked at {_FILE_SECONDS:g} s apart"
                 )
                 return
-            loop.add_reader(self._file_watch.fileno(), self._file_watch.read)
+            asyncio.get_running_loop().add_reader(self._file_watch.fileno(), self._file_watch.read)
 
     def _watch_file(self, name: str, path: str, call: Callable[[], None]) -> bool:
         if self._file_watch is None:
@@ -241,7 +242,7 @@ class Chores:
 
     async def finish(self) -> None:
         """Stop watching; scripts and mails about the last changes may come to their end."""
-        for task in self._watchers:
+        for task in self._watchers.values():
             task.cancel()
         loop = asyncio.get_running_loop()
         by = loop.time() + _LAST_SECONDS
@@ -257,6 +258,12 @@ class Chores:
 
     def _log(self, level: str, line: str) -> None:
         self._report("log", (level, line))
+
+
+def tracked_scripts(settings: Settings) -> set[str]:
+    """Names of the scripts that somebody tracks; the others never run."""
+    trackings = [each.tracking for each in settings.instances] + [each.tracking for each in settings.sync_groups]
+    return {track.name for each in trackings for track in each.scripts}
 
 
 def _processes(wanted: TrackProcess) -> Any:
