@@ -244,7 +244,8 @@ def test_a_reload_keeps_the_master_and_takes_new_numbers(a: Host, b: Host, start
 
 
 def test_what_is_not_supported_is_said_once_and_with_the_reload_that_brings_it(a: Host, start: RunAll) -> None:
-    server = "virtual_server 10.9.0.100 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n}\n"
+    server = "virtual_server 10.9.0.100 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n"
+    server += "  real_server 10.9.0.2 80 {\n    TCP_CHECK {\n    }\n  }\n}\n"
     ours = start(conf() + server)
     ours.config.write_text(conf(global_extra=("lvs_sync_daemon eth0 VI_1",)) + server)
     ours.program.process.send_signal(signal.SIGHUP)
