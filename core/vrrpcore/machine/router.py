@@ -7,7 +7,16 @@ from math import inf
 from typing import Final
 
 from vrrpcore import addresses
-from vrrpcore.machine.actions import Action, Advertise, Announce, Changed, ReleaseAddresses, Remark, State, TakeAddresses
+from vrrpcore.machine.actions import (
+    Action,
+    Advertise,
+    Announce,
+    Changed,
+    ReleaseAddresses,
+    Remark,
+    State,
+    TakeAddresses,
+)
 from vrrpcore.machine.counters import Counters
 from vrrpcore.machine.proof import Proof
 from vrrpcore.machine.rules import Rules
