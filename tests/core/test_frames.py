@@ -266,13 +266,26 @@ def test_the_neighbour_announcement_of_frr_as_captured() -> None:
     assert body(frame) == Neighbour(136, VIP6, virtual_mac(6, 51), router=True, override=True)
 
 
-def test_the_icv_of_keepalived_covers_what_ah_coverage_says() -> None:
-    """An advert of keepalived 2.2.7 with auth_type AH and auth_pass s3cr3tpw."""
-    packet = bytes.fromhex(
-        "45c0004000010000ff33d0ad0a090001e0000012700400000a09000100000001"
-        "33f61806ba2ee1d7ebe50d162133960102013c5d0a0900640000000000000000"
-    )
-    digest = hmac.new(b"s3cr3tpw", frames.ah_coverage(packet), "md5").digest()[:12]
+@pytest.mark.parametrize(
+    ("octets", "password"),
+    [
+        (
+            "45c0004000010000ff33d0ad0a090001e0000012700400000a09000100000001"
+            "33f61806ba2ee1d7ebe50d162133960102013c5d0a0900640000000000000000",
+            b"s3cr3tpw",
+        ),
+        (
+            "45c0004000010000ff33a6b50a0900010a090002700400000a09000100000001"
+            "3ccf4a338dd9439d1e42c6ec2133960102013c5d0a0900640000000000000000",
+            b"1111\0\0\0\0",
+        ),
+    ],
+    ids=["multicast", "unicast"],
+)
+def test_the_icv_of_keepalived_covers_what_ah_coverage_says(octets: str, password: bytes) -> None:
+    """Adverts of keepalived 2.2.7 with auth_type AH: what goes to a peer is signed with TTL 0."""
+    packet = bytes.fromhex(octets)
+    digest = hmac.new(password, frames.ah_coverage(packet), "md5").digest()[:12]
     ip = unwrap(packet, 101).ip
     assert ip is not None
     assert ip.ah is not None

@@ -148,6 +148,23 @@ def test_ah_sequence_numbers_wrap() -> None:
     assert [each.refusal for each in bench.receive(*signed(3, start=0xFFFFFFFD))] == ["", "", ""]
 
 
+def test_our_ah_numbers_go_on_behind_those_that_we_heard() -> None:
+    """keepalived refuses whoever takes over with a lower number than it has seen."""
+    bench = Bench(instance(2, auth_type="ah", auth_data=b"secret"))
+    bench.receive(*signed(1, start=1000))
+    assert bench.router.adverts.sequence == 1001
+    bench.receive(*signed(1, b"wrong", start=5000))
+    assert bench.router.adverts.sequence == 1001
+    bench.receive(*signed(1, start=0), now=1000.0)  # a peer that was restarted: ours do not go back
+    assert bench.router.adverts.sequence == 1001
+
+
+def test_ah_numbers_that_wrapped_are_followed() -> None:
+    bench = Bench(instance(2, auth_type="ah", auth_data=b"secret"))
+    bench.receive(*signed(3, start=0xFFFFFFFD))
+    assert bench.router.adverts.sequence == 1  # 0 is left out, as when we wrap ourselves
+
+
 def test_ah_with_another_secret_is_refused_and_leaves_no_trace() -> None:
     bench = Bench(instance(2, auth_type="ah", auth_data=b"secret"))
     assert [each.refusal for each in bench.receive(*signed(1, b"wrong", start=500))] == ["auth_failure"]

@@ -25,6 +25,7 @@ _ALL_ROUTERS6: Final = bytes.fromhex("ff020000000000000000000000000002")  # MLDv
 _MLDV2_ROUTERS: Final = bytes.fromhex("ff020000000000000000000000000016")  # RFC 3810 §5.2.14
 _ROUTER_ALERT4: Final = b"\x94\x04\x00\x00"  # RFC 2113
 _ROUTER_ALERT6: Final = b"\x3a\x00\x05\x02\x00\x00\x01\x00"  # RFC 2711, next header ICMPv6, padded to 8
+_FIRST_GROUP: Final = 224  # first octet of multicast addresses
 _CONTROL: Final = 0xC0  # internetwork control, the precedence that keepalived and FRR send with
 
 
@@ -261,10 +262,12 @@ def ah_coverage(packet: bytes, icv_length: int = 12) -> bytes:
     """The octets of an IPv4 packet that keepalived's integrity value covers: HMAC-MD5 of them, first 12 octets.
 
     RFC 4302 §3.3.3 wants what may change on the way set to zero: TOS, flags and offset, TTL, header checksum, and the
-    ICV itself. keepalived leaves the TTL as it is (255; measured with 2.2.7), and nobody else speaks VRRP over AH.
+    ICV itself. keepalived leaves the TTL as it is (255) in what goes to a group, not in what goes to a peer (measured
+    with 2.2.7), and nobody else speaks VRRP over AH.
     """
     octets = bytearray(packet)
     header = (octets[0] & 15) * 4
-    for at, size in ((1, 1), (6, 2), (10, 2), (header + 12, icv_length)):
+    ttl = 0 if octets[16] >= _FIRST_GROUP else 1
+    for at, size in ((1, 1), (6, 2), (8, ttl), (10, 2), (header + 12, icv_length)):
         octets[at : at + size] = bytes(size)
     return bytes(octets)

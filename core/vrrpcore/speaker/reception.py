@@ -128,6 +128,8 @@ class Reception:
             if ours is not None and not heard.refusal and facts.ah is not None:
                 secret, silence = ours.instance.auth_data, ours.machine.down_interval
                 heard.refusal = self._seals.refuse(ours.name, packet, facts, secret, now, silence)
+                if not heard.refusal:
+                    ours.adverts.follow(facts.ah.sequence)
             return heard
         if isinstance(body, Malformed):
             router = self._routers.get(key, {}).get(body.vrid or 0)

@@ -68,6 +68,12 @@ class Adverts:
                     self._authenticate(packet)
         return rendered
 
+    def follow(self, sequence: int) -> None:
+        """A peer's authenticated advert had this AH sequence number: ours go on behind it. keepalived has one counter
+        for all that it hears and sends, and refuses whoever takes over with a lower one."""
+        if not self.sequence or 0 < (sequence - self.sequence) % (1 << 32) < 1 << 31:
+            self.sequence = sequence
+
     def _render(self, priority: int, destination: bytes) -> bytes:
         instance = self.instance
         ttl = instance.unicast_ttl if instance.unicast else 255
