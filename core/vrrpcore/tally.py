@@ -11,7 +11,6 @@ and handover are its affair; two live components of one virtual router are a col
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -248,8 +247,6 @@ class Tally:
         self.routers: dict[RouterKey, Router] = {}
         self.claimants = 0
         self.evicted = 0
-        #: Brings routers up to date before their silence is compared.
-        self.refresh: Callable[[list[Router]], None] | None = None
 
     @property
     def full(self) -> bool:
@@ -276,8 +273,6 @@ class Tally:
             if count >= 32:
                 break
             sample.append(router)
-        if self.refresh is not None:
-            self.refresh(sample)
         oldest = min(sample, key=lambda r: r.last)
         for router in sample:  # the others go to the end of the queue, so that the sweep moves on
             del self.routers[router.key]

@@ -98,8 +98,6 @@ class Judge:
         """A router had to go for another one: forget what is indexed by it, and say so."""
         docket = self.docket
         book = docket.books.pop(router.key)
-        if self.short is not None:
-            self.short.enter_books((book,))
         book.hush()  # octets may still lead to it: see express
         docket.note("more virtual routers than are remembered: the one silent longest was forgotten (a flood?)")
         for address in book.listed:

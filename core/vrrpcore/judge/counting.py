@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..frames import Frame
 from ..packet import Advertisement
-from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant, Router
+from ..tally import COPY_WINDOW, LAPSE_INTERVALS, Claimant
 from .clones import SAME_PACE
 from .docket import Book
 from .layouts import Content, Unpack, swapped
@@ -118,7 +118,6 @@ class Counting:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        judge.docket.tally.refresh = self._refresh
         self.order = "<"  # in which identifications were read
         self._runs: dict[Book, Run] = {}
         self._halves: dict[Book, Known] = {}  # the content of one of two masters, heard last
@@ -238,16 +237,8 @@ class Counting:
         self._watch.clear()
         self._halves.clear()
 
-    def _refresh(self, routers: list[Router]) -> None:
-        """Their books must say when they spoke last."""
-        for router in routers:
-            run = self._runs.get(self.judge.docket.books[router.key])
-            if run is not None:
-                run.enter()
-
     def enter_books(self, books: Iterable[Book]) -> None:
         for book in books:
-            self._halves.pop(book, None)
             run = self._runs.get(book)
             if run is not None:
                 self._leave(run)

@@ -29,6 +29,7 @@ class Express:
     def __init__(self, judge: Judge, layout: Layout) -> None:
         self.judge = judge
         self.counting = judge.short = Counting(judge)
+        self._evicted = 0
         self.use(layout)
 
     def use(self, layout: Layout) -> None:
@@ -67,12 +68,17 @@ class Express:
                 key = (segment, frame.ip.family, body.vrid)
                 if key in docket.books:
                     self.counting.enter_books((docket.books[key],))
+                elif docket.tally.full:
+                    self.counting.settle()  # the one that was silent longest must go
                 self.counting.enter_listing(segment, body.addresses)
         elif isinstance(body, Arp):
             self.counting.enter_listing(segment, (body.sender_ip, body.target_ip))
         elif isinstance(body, Neighbour):
             self.counting.enter_listing(segment, (body.target,))
         judge.observe(time, segment, outgoing, frame, ident)
+        if docket.tally.evicted != self._evicted:
+            self._evicted = docket.tally.evicted
+            self.forget()  # a router that is forgotten there may be known here
 
     def learn(self, buf: bytes, pos: int, captured: int, segment: str, frame: Frame) -> None:
         """Know the record at `pos`, which has taken the long way, if the next one like it may be a mere repetition.

@@ -7,7 +7,7 @@ netlink messages when the configuration is read; performing it is one system cal
 from __future__ import annotations
 
 from vrrpcore.links.addresses import render_address
-from vrrpcore.links.filters import install_filter, remove_filter
+from vrrpcore.links.filters import SILENCE, install_filter, remove_filter, silence_reports
 from vrrpcore.links.interfaces import Address, Interface, Interfaces
 from vrrpcore.links.linkbeat import Linkbeat
 from vrrpcore.links.losses import Losses
@@ -17,6 +17,7 @@ from vrrpcore.links.sysctls import Sysctls
 from vrrpcore.links.vmacs import create_vmac, raise_link, remove_link
 
 __all__ = [
+    "SILENCE",
     "Address",
     "Interface",
     "Interfaces",
@@ -35,4 +36,5 @@ __all__ = [
     "render_route",
     "render_rule",
     "route_protocol",
+    "silence_reports",
 ]

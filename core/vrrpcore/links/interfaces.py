@@ -100,6 +100,11 @@ class Interfaces:
     def named(self, name: str) -> Interface | None:
         return next((each for each in self.by_index.values() if each.name == name), None)
 
+    def name(self, index: int) -> str:
+        """The name of an interface; "" where there is none."""
+        interface = self.by_index.get(index)
+        return interface.name if interface else ""
+
     def refresh(self) -> None:
         """Ask the kernel for everything (at start, and after notifications were lost)."""
         found: dict[int, Interface] = {}

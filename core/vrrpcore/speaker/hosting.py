@@ -10,6 +10,7 @@ from pathlib import Path
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError
 from vrrpcore.links import (
+    SILENCE,
     Interfaces,
     Requests,
     Sysctls,
@@ -19,6 +20,7 @@ from vrrpcore.links import (
 )
 from vrrpcore.links.requests import reason
 from vrrpcore.settings import Instance, VirtualAddress
+from vrrpcore.speaker.membership import Memberships
 from vrrpcore.speaker.ownlinks import OwnLinks, sides_of
 from vrrpcore.speaker.router import VirtualRouter
 from vrrpcore.speaker.statics import Statics
@@ -35,7 +37,8 @@ class Hosting:
         self.interfaces = Interfaces()
         self.requests = Requests()
         self._sysctls = Sysctls()
-        self.own_links = OwnLinks(self.interfaces, self._sysctls)
+        self.memberships = Memberships(log)
+        self.own_links = OwnLinks(self.interfaces, self._sysctls, self.memberships)
         self.statics = Statics(self.interfaces, self.requests, log)
         self._filtered: frozenset[bytes] | None = None  # None: whatever a predecessor may have left
 
@@ -143,6 +146,8 @@ class Hosting:
         )
         if addresses == self._filtered:
             return
+        if self._filtered is None and not self.memberships.silenced:
+            remove_filter(SILENCE)
         try:
             if addresses:
                 install_filter(sorted(addresses))
@@ -156,6 +161,7 @@ class Hosting:
         """Put everything back."""
         self.statics.close()
         self.own_links.close()
+        self.memberships.close()
         if self._filtered:
             remove_filter()
         self._sysctls.restore()

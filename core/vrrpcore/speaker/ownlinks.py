@@ -8,6 +8,7 @@ from itertools import chain, count
 from vrrpcore.addresses import virtual_mac
 from vrrpcore.links import Interface, Interfaces, Sysctls, create_vmac, raise_link, remove_link
 from vrrpcore.settings import Instance, Settings, VirtualAddress, Vmac
+from vrrpcore.speaker.membership import Memberships
 
 #: (interface that the address names, family): what shares one virtual interface
 Side = tuple[str, int]
@@ -34,8 +35,8 @@ def sides_of(instance: Instance) -> tuple[Side, ...]:
 class OwnLinks:
     """All virtual interfaces that we made."""
 
-    def __init__(self, interfaces: Interfaces, sysctls: Sysctls) -> None:
-        self._interfaces, self._sysctls = interfaces, sysctls
+    def __init__(self, interfaces: Interfaces, sysctls: Sysctls, memberships: Memberships) -> None:
+        self._interfaces, self._sysctls, self._memberships = interfaces, sysctls, memberships
         self._made: dict[str, dict[str, int]] = {}  # instance -> interface name -> index
         self._reserved: set[str] = set()
         self._prefix = "vrrp"
@@ -77,6 +78,7 @@ class OwnLinks:
         else:
             for key in ("accept_ra", "autoconf", "dad_transmits"):
                 self._sysctls.set(f"ipv6/conf/{vmac.name}/{key}", "0")
+        self._memberships.take_over(instance, family, index, base.index)
         raise_link(index)
         self._interfaces.read()
         if index not in self._interfaces.by_index:
@@ -86,6 +88,7 @@ class OwnLinks:
 
     def remove(self, instance: str) -> None:
         """The router is no more: its interfaces go."""
+        self._memberships.forget(instance)
         for index in self._made.pop(instance, {}).values():
             remove_link(index)
 

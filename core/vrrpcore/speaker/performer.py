@@ -102,6 +102,7 @@ class Performer:
 
     def _take(self, router: VirtualRouter, action: TakeAddresses, now: float) -> None:
         self._hosting.add_addresses(router)
+        self._hosting.memberships.listen_for(router.name, router.places, master=True)
         self._hosting.perform(router.route_add, (errno.EEXIST,), f"({router.name}) adding routes")
 
     def _release(self, router: VirtualRouter, action: ReleaseAddresses, now: float) -> None:
@@ -115,6 +116,7 @@ class Performer:
             if address.address not in kept
         ]
         self._hosting.perform(messages, GONE, f"({router.name}) removing addresses")
+        self._hosting.memberships.listen_for(router.name, router.places, master=False)
 
     def _announce(self, router: VirtualRouter, action: Announce, now: float) -> None:
         router.announcements.begin(action.kind, now)

@@ -65,7 +65,8 @@ class VirtualRouter:
 
     @property
     def xmit_index(self) -> int:
-        """Where adverts leave and enter: the router's own interface, unless vmac_xmit_base or unicast say otherwise."""
+        """Where adverts leave and enter: the router's own interface, unless vmac_xmit_base or unicast say otherwise.
+        (On the parent we would not hear the other router: its MAC is our own virtual one.)"""
         vmac = self.instance.vmac
         own = vmac is not None and not vmac.xmit_base and not self.instance.unicast
         return self.carrier if own else self.base
@@ -131,11 +132,15 @@ class VirtualRouter:
         self.route_keep = tuple(exclusive(one) for one, free in zip(add, loose, strict=True) if not free)
 
     def keeps(self, interface: Interface) -> frozenset[bytes]:
-        """Virtual addresses that are the owner's genuine ones: its only addresses there. Never taken off."""
-        if not self.instance.owner:
-            return frozenset()
-        genuine = interface.primary(self.instance.family, self.virtual)
+        """Virtual addresses that are the owner's genuine ones, which are never taken off."""
+        genuine = self.primary(interface) if self.instance.owner else b""
         return frozenset((genuine,)) if genuine in self.virtual else frozenset()
+
+    def primary(self, interface: Interface) -> bytes:
+        """The address that adverts are sent from. Of IPv4 an owner's is the first, be it virtual: what we add comes
+        behind it; the kernel lists new IPv6 addresses first."""
+        owner = self.instance.owner and self.instance.family == 4
+        return interface.primary(self.instance.family, frozenset() if owner else self.virtual)
 
     def set_source(self, source: bytes) -> bool:
         """Our primary address is (now) this one; True when that is new."""

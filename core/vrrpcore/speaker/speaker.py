@@ -214,14 +214,12 @@ class Speaker:
         router.install(interfaces, self._pacers, self.hosting.forwarding(instance.family))
         self.hosting.clean(router)
         index = router.xmit_index
-        interface = interfaces.by_index.get(index)
-        name = interface.name if interface else ""
-        self._listen(router, name, index)
+        self._listen(router, interfaces.name(index), index)
         if instance.unicast:  # routes decide, as for everything else that is sent to a peer
-            name, index = "", 0
+            index = 0
         key = (index, instance.family)
         if key not in self._senders:
-            self._senders[key] = Sender(name, index, instance.family)
+            self._senders[key] = Sender(interfaces.name(index), index, instance.family)
         router.sender = self._senders[key]
         self.host_watch.examine(router, time.monotonic())
         return router

@@ -78,7 +78,7 @@ class HostWatch:
         if base is None:
             return source or (routed_source(instance) if instance.unicast and not router.base else b"")
         if not source:
-            return base.primary(instance.family, router.virtual)
+            return router.primary(base)
         if instance.track_source_address and base.holds(source) is None:
             return b""
         return source
