@@ -99,23 +99,6 @@ def test_the_metrics_hold_what_we_believe_and_what_the_wire_says(both: Both) -> 
     assert both.value("vrrpwatch_sniffer_up", interface="eth0") == 1
 
 
-def test_a_killed_watcher_is_started_again_and_no_advert_is_late(both: Both, tmp_path: Path) -> None:
-    both.wait_watching()
-    capture = Capture(tmp_path / "killed.pcap")
-    log = len(both.program.text())
-    with Recorder(both.lab.hosts["b"], capture.path):
-        begun = time.time()
-        old = both.watcher
-        os.kill(old, signal.SIGKILL)
-        both.program.wait_for(r"the watcher ended \(signal 9\) and is started again", after=log)
-        both.until(lambda: both.watcher not in (0, old), "another watcher")
-        both.wait_watching()
-        time.sleep(4 * INTERVAL)
-    capture.load()
-    even(capture, begun)
-    assert "STATE" not in both.program.text()[log:]
-
-
 def test_a_hanging_watcher_and_crowding_scrapes_delay_no_advert(both: Both, tmp_path: Path) -> None:
     both.wait_watching()
     capture = Capture(tmp_path / "hanging.pcap")
@@ -168,15 +151,6 @@ def _open(host: Host, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def test_when_the_supervisor_is_killed_all_of_it_ends(both: Both) -> None:
-    both.wait_watching()
-    family = descendants(both.program.pid)
-    assert len(family) == 2
-    os.kill(both.program.pid, signal.SIGKILL)
-    both.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "all processes to end")
-    assert VIP not in both.host.addresses()
 
 
 def test_a_reload_onto_another_interface_takes_the_watcher_along(both: Both) -> None:
