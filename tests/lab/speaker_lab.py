@@ -10,8 +10,10 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from vrrpcore.addresses import text
 from vrrpcore.frames import Arp, Frame, Neighbour, unwrap
@@ -117,6 +119,7 @@ class Capture:
         return done.stdout.strip()
 
 
+Told = TypeVar("Told")
 Router = Keepalived | Watcher
 Start = Callable[[Host, str], Router]
 
@@ -169,6 +172,15 @@ def pause(seconds: float) -> float:
     """Let the lab run; the time after it."""
     time.sleep(seconds)
     return time.time()
+
+
+def together(*stories: Callable[[], Told]) -> list[Told]:
+    """Several stories at the same time, each in a lab of its own, for they mostly wait: what each of them told.
+
+    A story must end its programs before it returns: they die with the thread that started them.
+    """
+    with ThreadPoolExecutor(len(stories)) as pool:
+        return [each.result() for each in [pool.submit(story) for story in stories]]
 
 
 def make_lab(name: str) -> tuple[Lab, Host, Host, Host]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.lab.speaker_lab import Capture, Side, Variant, complaints, config, make_lab, pause
+from tests.lab.speaker_lab import Capture, Side, Variant, complaints, config, make_lab, pause, together
 from vrrpwatch.lab import Frr, Host, Recorder, Watcher
 
 pytestmark = [pytest.mark.root, pytest.mark.live, pytest.mark.needs("frr")]
@@ -107,9 +108,16 @@ class Story:
         b.stop()
 
 
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
+    """Both at once, each in its own lab."""
+    folder = tmp_path_factory.mktemp("frr")
+    return dict(zip("ab", together(*(partial(Story, ours, folder) for ours in "ab")), strict=True))
+
+
 @pytest.fixture(scope="module", params=["a", "b"], ids=["ours-superior", "ours-inferior"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(request.param, tmp_path_factory.mktemp("frr"))
+def story(request: pytest.FixtureRequest, stories: dict[str, Story]) -> Story:
+    return stories[request.param]
 
 
 def last_advertisers(story: Story, variant: Variant, mark: str) -> set[int]:

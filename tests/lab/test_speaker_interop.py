@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.lab.speaker_lab import VARIANTS, Capture, Side, Start, Variant, complaints, config, make_lab, pause
+from tests.lab.speaker_lab import VARIANTS, Capture, Side, Start, Variant, complaints, config, make_lab, pause, together
 from vrrpwatch.lab import Keepalived, Recorder, Watcher
 
 pytestmark = [pytest.mark.root, pytest.mark.live, pytest.mark.needs("keepalived", "tshark")]
@@ -80,9 +81,16 @@ class Story:
         b.stop()
 
 
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
+    """Both at once, each in its own lab."""
+    folder = tmp_path_factory.mktemp("interop")
+    return dict(zip("ab", together(*(partial(Story, ours, folder) for ours in "ab")), strict=True))
+
+
 @pytest.fixture(scope="module", params=["a", "b"], ids=["ours-superior", "ours-inferior"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(request.param, tmp_path_factory.mktemp("interop"))
+def story(request: pytest.FixtureRequest, stories: dict[str, Story]) -> Story:
+    return stories[request.param]
 
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: each.name)

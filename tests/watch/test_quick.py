@@ -119,30 +119,6 @@ def test_routers_that_were_forgotten_for_room_are_not_counted_on(tmp_path: Path)
     assert quick(data, 4000, caps) == plain(data, caps)
 
 
-def test_a_flood_of_inventions_costs_its_own_adverts_only() -> None:
-    """Regular routers go on by the short way while invented ones push each other out."""
-    frames = []
-    for turn in range(60):
-        frames += [(T0 + turn + vrid / 50, advert(vrid, 1, 100, turn, 0)) for vrid in range(1, 9)]
-        if turn >= 10:
-            frames += [(T0 + turn + 0.5 + n / 40, advert(100 + (turn * 10 + n) % 150, n, 100, 7, 0)) for n in range(10)]
-    data, caps = pcap(frames), Caps(routers=64)
-    decoder, judge, heard = Decoder(), Judge(caps), 0
-
-    def count(_: object) -> None:
-        nonlocal heard
-        heard += 1
-
-    way = Quick(judge, count)
-    decoder.feed(data[:24])
-    way.attach(decoder.inner)
-    for record in decoder.feed(data[24:]) + decoder.finish():
-        way.take(record)
-    assert judge.docket.tally.evicted > 300
-    assert heard < 500 + 2 * 8 + 30  # inventions, first adverts, the end of the file
-    assert (judge.report(None, "x"), decoder.counters) == plain(data, caps)
-
-
 def advert(vrid: int, host: int, priority: int, ident: int, kind: int) -> bytes:
     """One of a few kinds of advert: v2, tagged v2, v3 over IPv4, v3 over IPv6, tagged twice."""
     family = 6 if kind == 3 else 4
