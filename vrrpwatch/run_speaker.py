@@ -35,7 +35,7 @@ from vrrpcore.speaker.process import EXIT_CONFIG, SpeakerProcess
 from vrrpcore.speaker.yielding import Message
 from vrrpwatch import __version__
 from vrrpwatch.keepalived_conf import read
-from vrrpwatch.keepalived_conf.findings import Finding, Severity
+from vrrpwatch.keepalived_conf.findings import Finding, forbids, mistakes
 from vrrpwatch.run_speaker_beside import Beside
 from vrrpwatch.run_speaker_bfd import BfdKeeper
 from vrrpwatch.run_speaker_checks import (
@@ -81,11 +81,15 @@ def run(options: RunOptions) -> int:
         return config_test(options.config, options.config_id)
     settings, findings = load(options)
     report_findings(findings)
-    if any(each.severity is Severity.ERROR for each in findings):
+    if any(forbids(each) for each in findings):
         raise ConfigError(f"{options.config}: not started because of the errors above; nothing was touched")
     if not settings.instances:
         raise ConfigError(f"{options.config}: no vrrp_instance, nothing to run")
-    return Supervisor(options, settings).run()
+    if wrong := mistakes(findings):
+        log.warning(
+            "%s: started in spite of %d mistakes, with what is left, as keepalived is", options.config, len(wrong)
+        )
+    return Supervisor(options, settings, mistakes(findings)).run()
 
 
 def load(options: RunOptions) -> tuple[Settings, list[Finding]]:
@@ -105,7 +109,8 @@ def _tell_manager(*lines: str) -> None:
 class Supervisor:
     """The parent: signals, the log, the state file, and a child that is started again when it dies."""
 
-    def __init__(self, options: RunOptions, settings: Settings) -> None:
+    def __init__(self, options: RunOptions, settings: Settings, mistakes: frozenset[tuple[str, str]]) -> None:
+        self._mistakes = mistakes  # in force: a reload may bring no new ones
         self._options = options
         self._settings = settings
         self._started = time.time()
@@ -307,11 +312,12 @@ class Supervisor:
             return
         for each in findings:
             log.log(_LEVELS.get(str(each.severity), 20), "%s:%d: %s", each.file, each.line, each.message)
-        if any(each.severity is Severity.ERROR for each in findings):
+        if any(forbids(each) for each in findings) or mistakes(findings) - self._mistakes:
             log.error("not reloaded because of the errors above, the old configuration stays in force")
             self._reload_ok = False
             return
         self._reload_ok = True
+        self._mistakes = mistakes(findings)
         names = {each.name for each in settings.instances}
         self._rows = {name: row for name, row in self._rows.items() if name in names}
         self._adopt(settings)

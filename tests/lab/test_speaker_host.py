@@ -258,12 +258,19 @@ def test_what_is_not_supported_is_said_once_and_with_the_reload_that_brings_it(a
     assert ours.program.text().count("virtual_server blocks are read but not served") == 1
 
 
-def test_a_reload_with_errors_is_refused_as_a_whole(a: Host, start: RunAll) -> None:
-    ours = start(conf())
-    ours.config.write_text(conf("priority 300", "nonsense 5"))
+def test_mistakes_that_keepalived_survives_do_not_stop_us_and_a_reload_brings_no_new_ones(
+    a: Host, start: RunAll
+) -> None:
+    packaged = ("vrrp_garp_interval 0", "vrrp_gna_interval 0")  # as in keepalived's own example
+    ours = start(conf("nonsense 5", global_extra=packaged))
+    assert "started in spite of 3 mistakes" in ours.program.text()
+    ours.config.write_text(conf("nonsense 5", "priority 300", global_extra=packaged))
     ours.program.process.send_signal(signal.SIGHUP)
     ours.program.wait_for("the old configuration stays in force")
     assert VIP in a.addresses()
+    ours.config.write_text(conf("nonsense 5", vips=(f"{VIP}/24", "10.9.0.105/24"), global_extra=packaged))
+    ours.program.process.send_signal(signal.SIGHUP)
+    settled(a, lambda: {VIP, "10.9.0.105"} <= set(a.addresses()), "the address that a reload brings")
 
 
 def test_an_interface_that_is_deleted_and_made_again_is_used_again(a: Host, start: RunAll) -> None:

@@ -53,6 +53,27 @@ def worst(findings: Iterable[Finding]) -> Severity | None:
     return next((severity for severity in Severity if severity in present), None)
 
 
+#: Errors that keepalived survives by leaving out a line or a block, or by taking a default: it starts, and so do we.
+FORGIVEN = frozenset(
+    "address-family arguments-lost bad-repeat bfd-without-neighbor defined-later empty-group"
+    " garp-group-without-interval invalid-value missing-parameter no-path no-real-server no-url not-defined"
+    " process-without-name repeated-block repeated-keyword repeated-name repeated-value script-without-command"
+    " track-file-without-file unknown-keyword".split()
+)
+
+
+def forbids(finding: Finding) -> bool:
+    """Whether nothing may run with this: keepalived gives up, or misreads what follows (braces, blocks, templates)."""
+    if finding.severity is not Severity.ERROR:
+        return False
+    return finding.exit_code == 2 or finding.code not in FORGIVEN
+
+
+def mistakes(findings: Iterable[Finding]) -> frozenset[tuple[str, str]]:
+    """(code, message) of every error: the same ones again after lines have moved."""
+    return frozenset((each.code, each.message) for each in findings if each.severity is Severity.ERROR)
+
+
 def config_test_code(findings: Iterable[Finding]) -> int:
     """The exit code that `keepalived --config-test` gives for these findings: 0, 2, 5 or 6."""
     codes = {each.exit_code for each in findings}
