@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PATH"] = SEARCH_PATH
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups are read in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (`./run test` of everything) one of them runs all live tests, one after the other."""
     for item in items:
