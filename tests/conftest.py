@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,12 +39,23 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PATH"] = SEARCH_PATH
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups are read in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`./run test` of everything) one of them runs all live tests, one after the other."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With several processes (`./run test` of everything) one of them runs tests/lab, one test after the other."""
+    scheduling: Any = import_module("xdist.scheduler").LoadScopeScheduling
+
+    class OneLab(scheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "lab" if nodeid.startswith("tests/lab/") else nodeid
+
+    return OneLab(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Live tests are in tests/lab: elsewhere, a second process would wait for the lab that the first one has."""
     for item in items:
-        if item.get_closest_marker("live"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+        if item.get_closest_marker("live") and config.rootpath / "tests" / "lab" not in item.path.parents:
+            raise pytest.UsageError(f"{item.nodeid} is live: its place is tests/lab")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

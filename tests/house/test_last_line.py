@@ -54,7 +54,8 @@ def suite(tmp_path: Path) -> Path:
 
 
 def run(suite: Path, source: str, *under: str) -> tuple[int, list[str]]:
-    (suite / "tests" / "test_it.py").write_text(source)
+    (suite / "tests" / "lab").mkdir()
+    (suite / "tests" / "lab" / "test_it.py").write_text(source)
     environment = os.environ | {"TMPDIR": str(suite)}  # its own lab lock: this run may hold the real one
     command = [*under, sys.executable, "-P", "-m", "pytest"]
     result = subprocess.run(command, cwd=suite, env=environment, capture_output=True, text=True, timeout=120)
