@@ -11,14 +11,21 @@ Source lines are `[label:] mnemonic [operand] [, label]`, after the kernel's own
     ld|ldh|ldb [k]     A = word, half word or octet at k         ret #k       let k octets through; 0 drops
     ld|ldh|ldb [x+k]   the same at X + k                         jeq #k, l    if A == k go to l, else to the next line
     ldx #k, tax, txa   X = k, X = A, A = X                       jne #k, l    the other way round
-    and #k, lsh #k, rsh #k, add #k, add x                        ja l         go to l
+    and #k, lsh #k, rsh #k, add #k, add x, mul #k, mod #k        ja l         go to l
+    ld #k                 A = k                                  ret a        the number in A
+    ldh [ll+k]            the same from the Ethernet header on, wherever the program's own offset 0 is
+    ld vlan_avail         whether the kernel took a tag off      ld vlan_tci  and what stood in it
 
 A jump goes forward only. A load beyond the end of the frame drops it.
+
+Several processes may share a wire by VLAN: `share_filter` passes the share of one of them, `chooser` says to a
+PACKET_FANOUT group whose a frame is, `share_of` is what both compute.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final, TypeAlias
 
@@ -30,12 +37,31 @@ _SOCK_FILTER: Final = Struct("=HBBI")
 _LOADS: Final = {"ld": 0x00, "ldh": 0x08, "ldb": 0x10}
 _ABSOLUTE: Final = 0x20
 _INDIRECT: Final = 0x40
-_CONSTANTS: Final = {"ldx": 0x01, "and": 0x54, "lsh": 0x64, "rsh": 0x74, "add": 0x04, "ret": 0x06}
-_PLAIN: Final = {"tax": 0x07, "txa": 0x87, "add x": 0x0C}
+_CONSTANTS: Final = {
+    "ld": 0x00,
+    "ldx": 0x01,
+    "ret": 0x06,
+    "add": 0x04,
+    "mul": 0x24,
+    "and": 0x54,
+    "lsh": 0x64,
+    "rsh": 0x74,
+    "mod": 0x94,
+}
+_ANCILLARY: Final = 0xFFFFF000  # SKF_AD_OFF: not octets of the frame but what the kernel knows of it
+_LINK_LAYER: Final = 0xFFE00000  # SKF_LL_OFF
+_PLAIN: Final = {
+    "tax": (0x07, 0),
+    "txa": (0x87, 0),
+    "add x": (0x0C, 0),
+    "ret a": (0x16, 0),
+    "ld vlan_tci": (0x20, _ANCILLARY + 44),
+    "ld vlan_avail": (0x20, _ANCILLARY + 48),
+}
 _JUMP: Final = 0x05
 _JUMP_EQUAL: Final = 0x15
 _LINE: Final = re.compile(r"(?:(?P<label>\w+):)?\s*(?P<op>\w+)(?:\s+(?P<operand>[^,\s]+))?(?:\s*,\s*(?P<target>\w+))?")
-_OPERAND: Final = re.compile(r"#(?P<constant>0x[0-9a-f]+|\d+)|\[(?P<x>x\+)?(?P<offset>\d+)\]")
+_OPERAND: Final = re.compile(r"#(?P<constant>0x[0-9a-f]+|\d+)|\[(?P<base>x\+|ll\+)?(?P<offset>\d+)\]")
 
 
 def assemble(source: str) -> list[Instruction]:
@@ -61,13 +87,20 @@ def _instruction(match: re.Match[str], at: int, labels: dict[str, int]) -> Instr
     if op == "ja":
         return (_JUMP, 0, 0, _distance(operand, at, labels, 0xFFFFFFFF))
     if f"{op} {operand}".strip() in _PLAIN:
-        return (_PLAIN[f"{op} {operand}".strip()], 0, 0, 0)
+        code, k = _PLAIN[f"{op} {operand}".strip()]
+        return (code, 0, 0, k)
     number = _OPERAND.fullmatch(operand)
     if number is None:
         raise ValueError(f"no operand: {match[0]!r}")
     if number["offset"]:
         if op in _LOADS:
-            return (_LOADS[op] | (_INDIRECT if number["x"] else _ABSOLUTE), 0, 0, int(number["offset"]))
+            base = _LINK_LAYER if number["base"] == "ll+" else 0
+            return (
+                _LOADS[op] | (_INDIRECT if number["base"] == "x+" else _ABSOLUTE),
+                0,
+                0,
+                base + int(number["offset"]),
+            )
     elif op in ("jeq", "jne") and target:
         distance = _distance(target, at, labels, 255)
         jumps = (distance, 0) if op == "jeq" else (0, distance)
@@ -166,8 +199,56 @@ _RAW: Final = """
 """
 
 
+# A = the share of a frame: its outermost VLAN id that is not 0 (that one is a priority tag and no other domain), mixed,
+# because ids are often multiples of 10, modulo their number. {count} is the number.
+_MIX: Final = 0x9E3779B1
+_SHARE: Final = f"""
+             ld vlan_avail
+             jeq #0, frame
+             ld vlan_tci
+             and #0xfff
+             jne #0, mix
+    frame:   ldh [ll+12]
+             jeq #0x8100, outer
+             jeq #0x88a8, outer
+             jne #0x9100, none
+    outer:   ldh [ll+14]
+             and #0xfff
+             jne #0, mix
+             ldh [ll+16]
+             jeq #0x8100, inner
+             jeq #0x88a8, inner
+             jne #0x9100, none
+    inner:   ldh [ll+18]
+             and #0xfff
+             ja mix
+    none:    ld #0
+    mix:     mul #{_MIX:#x}
+             rsh #16
+             mod #{{count}}
+"""
+
+
+def share_of(vlans: Iterable[int], count: int) -> int:
+    """Which of `count` shares the frames of a broadcast domain are in; VLAN ids outermost first, () is untagged."""
+    return ((next((vlan for vlan in vlans if vlan), 0) * _MIX & 0xFFFFFFFF) >> 16) % count
+
+
 def vrrp_filter(ethernet: bool = True) -> list[Instruction]:
     """The sensor's program for interfaces with an Ethernet header, or (`ethernet` False) with none: tunnels."""
+    return assemble(_vrrp(ethernet))
+
+
+def share_filter(share: int, count: int) -> list[Instruction]:
+    """`vrrp_filter` for Ethernet that passes one of `count` shares (0 has all that is untagged) and no other frame."""
+    return assemble(f"{_SHARE.format(count=count)} jne #{share}, drop {_vrrp(ethernet=True)}")
+
+
+def chooser(count: int) -> list[Instruction]:
+    """A program for PACKET_FANOUT_DATA: the number of the member that a frame is for."""
+    return assemble(f"{_SHARE.format(count=count)} ret a")
+
+
+def _vrrp(ethernet: bool) -> str:
     base = 14 if ethernet else 0
-    network = re.sub(r"\{(\d+)\}", lambda match: str(base + int(match[1])), _NETWORK)
-    return assemble((_ETHERNET if ethernet else _RAW) + network)
+    return (_ETHERNET if ethernet else _RAW) + re.sub(r"\{(\d+)\}", lambda at: str(base + int(at[1])), _NETWORK)

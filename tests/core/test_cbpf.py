@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.core.frame_samples import FOREIGN, OURS, VLAN_STACKS, damaged
 from tests.core.veth import cable
-from vrrpcore.cbpf import Instruction, assemble, encode, vrrp_filter
+from vrrpcore.cbpf import Instruction, assemble, chooser, encode, share_filter, share_of, vrrp_filter
 from vrrpcore.frames import Arp, unwrap
 
 Samples = list[tuple[str, bytes, bool]]
@@ -24,16 +24,24 @@ ETH_P_ALL: Final = 3
 PACKET_OUTGOING: Final = 4
 
 
-def run(program: Sequence[Instruction], frame: bytes) -> int:
-    """Classic BPF as linux/filter.h and the packet filter of 1993 define it; octets to pass, 0 drops."""
+def run(program: Sequence[Instruction], frame: bytes, tag: int | None = None) -> int:
+    """Classic BPF as linux/filter.h and the packet filter of 1993 define it; octets to pass, 0 drops.
+
+    `tag` is what stood in a VLAN tag that the kernel took off.
+    """
     a = x = at = 0
     while True:
         code, jt, jf, k = program[at]
         at += 1
         kind = code & 7
         if kind == 6:  # RET
-            return k
-        if kind == 0:  # LD
+            return a if code & 0x18 == 0x10 else k
+        if code == 0:
+            a = k
+        elif k >= 0xFFFFF000:  # what the kernel knows beside the frame
+            a = {44: tag or 0, 48: int(tag is not None)}[k - 0xFFFFF000]
+        elif kind == 0:  # LD
+            k -= 0xFFE00000 if k >= 0xFFE00000 else 0  # from the Ethernet header on
             size = {0x00: 4, 0x08: 2, 0x10: 1}[code & 0x18]
             offset = k + (x if code & 0xE0 == 0x40 else 0)
             if offset + size > len(frame):
@@ -45,6 +53,8 @@ def run(program: Sequence[Instruction], frame: bytes) -> int:
             operand = x if code & 8 else k
             operations: dict[int, Callable[[int, int], int]] = {
                 0x00: lambda p, q: p + q,
+                0x20: lambda p, q: p * q,
+                0x90: lambda p, q: p % q,
                 0x50: lambda p, q: p & q,
                 0x60: lambda p, q: p << q,
                 0x70: lambda p, q: p >> q,
@@ -116,13 +126,19 @@ def test_the_assembler_writes_what_linux_filter_h_says() -> None:
              txa
              ldx #4
              ld [0]
+             ld #3
+             mul #5
+             mod #2
+             ldh [ll+12]
+             ld vlan_tci
+             ld vlan_avail
              ja accept
     drop:    ret #0
-    accept:  ret #0xffff
+    accept:  ret a
     """
     assert assemble(source) == [
         (0x28, 0, 0, 12),
-        (0x15, 0, 11, 0x800),
+        (0x15, 0, 17, 0x800),
         (0x50, 0, 0, 23),
         (0x54, 0, 0, 15),
         (0x64, 0, 0, 2),
@@ -133,9 +149,15 @@ def test_the_assembler_writes_what_linux_filter_h_says() -> None:
         (0x87, 0, 0, 0),
         (0x01, 0, 0, 4),
         (0x20, 0, 0, 0),
+        (0x00, 0, 0, 3),
+        (0x24, 0, 0, 5),
+        (0x94, 0, 0, 2),
+        (0x28, 0, 0, 0xFFE0000C),
+        (0x20, 0, 0, 0xFFFFF02C),
+        (0x20, 0, 0, 0xFFFFF030),
         (0x05, 0, 0, 1),
         (0x06, 0, 0, 0),
-        (0x06, 0, 0, 0xFFFF),
+        (0x16, 0, 0, 0),
     ]
 
 
@@ -156,6 +178,40 @@ def test_the_assembler_writes_what_linux_filter_h_says() -> None:
 def test_the_assembler_names_what_it_cannot_read(source: str) -> None:
     with pytest.raises(ValueError, match=r"^no (instruction|operand|label)"):
         assemble(source)
+
+
+#: VLAN ids as a frame may carry them on a trunk; 0 is a priority tag.
+TRUNK: Final = [(), (0,), (1,), (10,), (20,), (100,), (0, 100), (100, 7), (20, 0), (0, 0, 20), (4094,), (0xFFF, 3)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_a_frame_is_in_the_share_of_its_outermost_vlan_wherever_its_tags_are(count: int) -> None:
+    for vlans in TRUNK:
+        share = share_of(vlans, count)
+        for name, make in OURS.items():
+            in_data = make(vlans)
+            ways: list[tuple[bytes, int | None]] = [(in_data, None)] if len(vlans) < 3 else []
+            ways += [(in_data[:12] + in_data[16:], 0x6000 | vlans[0])] if vlans else []  # taken off, with priority bits
+            if len(vlans) == 1:
+                ways.append((in_data[:12] + b"\x91\x00" + in_data[14:], None))
+            for octets, tag in ways:
+                assert run(chooser(count), octets, tag) == share, (name, vlans)
+                passes = [bool(run(share_filter(one, count), octets, tag)) for one in range(count)]
+                assert passes == [one == share for one in range(count)], (name, vlans)
+    assert share_of((), count) == share_of((0,), count) == 0
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_share_passes_what_is_not_ours(name: str) -> None:
+    assert not any(run(share_filter(one, 2), FOREIGN[name](()), tag) for one in (0, 1) for tag in (None, 10, 11))
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 10, 16, 100, 256])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_usual_ways_of_numbering_vlans_spread_over_the_shares(step: int, count: int) -> None:
+    ids = list(range(step, 4095, step))[:64]
+    sizes = [sum(share_of((vlan,), count) == one for vlan in ids) for one in range(count)]
+    assert min(sizes) >= len(ids) / count / 2, sizes
 
 
 @dataclass
