@@ -15,10 +15,11 @@ from operator import attrgetter
 from typing import Final
 
 from vrrpcore import wires
-from vrrpcore.cbpf import encode, vrrp_filter
+from vrrpcore.cbpf import chooser, encode, share_filter, vrrp_filter
 from vrrpcore.errors import SourceError
 from vrrpcore.membership import Joined, memberships
 from vrrpcore.records import ETHERNET, RAW, Link, Record, SourceCounters
+from vrrpcore.values import value
 
 from .interfaces import Interface, choose, interfaces, segment_name
 
@@ -35,6 +36,21 @@ _HELD_AT_MOST: Final = 50_000  # records that wait for older ones of another soc
 _STEP: Final = 0.5  # seconds: a jump of CLOCK_REALTIME against CLOCK_MONOTONIC that is worth a remark
 
 
+@value
+class Share:
+    """What one of several processes captures: `number` of `count` shares by VLAN; what is untagged is in share 0.
+
+    Each socket's own filter passes its share alone, whatever else happens. Where the kernel can, the sockets of an
+    interface are a PACKET_FANOUT group as well, so that a frame is shown to one of them only. `first` is the capture of
+    share 0, whose groups the others join in the order of their numbers. Groups are for the sockets of the beginning:
+    their order is that of joining, which later nobody could guarantee.
+    """
+
+    number: int = 0
+    count: int = 1
+    first: LiveCapture | None = None
+
+
 class LiveCapture:
     """Listening on interfaces. Close it, or use it as a context manager."""
 
@@ -45,7 +61,11 @@ class LiveCapture:
         promisc: bool = True,
         join: bool = True,
         segments: Mapping[str, str] | None = None,
+        share: Share | None = None,
     ) -> None:
+        self._share = share or Share()
+        self.groups: dict[int, int] = {}  # by interface index: PACKET_FANOUT groups begun here
+        self._beginning = True
         self.counters = SourceCounters()
         #: Group memberships as they were before this capture joined the groups of VRRP.
         self.memberships_before = memberships()
@@ -76,6 +96,7 @@ class LiveCapture:
         except BaseException:
             self.close()
             raise
+        self._beginning = False
 
     @property
     def memory(self) -> int:
@@ -183,6 +204,18 @@ class LiveCapture:
         self.counters.dropped = self._dropped + sum(sock.dropped() for sock in self._sockets.values())
         return self.counters.dropped
 
+    def heed(self, descriptor: int, wanted: bool = True) -> None:
+        """Have `poll` return also when this descriptor can be read, or no longer."""
+        if wanted:
+            self._poll.register(descriptor, select.POLLIN)
+        else:
+            self._poll.unregister(descriptor)
+
+    def resume(self) -> None:
+        """Go on in this process where another one, which had inherited this capture as well, has stopped."""
+        for sock in self._sockets.values():
+            sock.resume()
+
     def wake(self) -> None:
         """Make `poll` return (from another thread or a signal handler)."""
         try:
@@ -228,7 +261,9 @@ class LiveCapture:
         name, index = interface.name, interface.index
         cooked = interface.hardware not in _ETHERNET_HARDWARE
         try:
-            if self._shared and not cooked:
+            if cooked and self._share.number:
+                pass  # no link layer, no VLANs: all of it is in share 0
+            elif self._shared and not cooked:
                 self._sockets[0].listen_on(index, self._promisc)
             else:
                 self._open(index, cooked=cooked).listen_on(index, self._promisc)
@@ -249,13 +284,29 @@ class LiveCapture:
         self._set_up(name, interface.up)
 
     def _open(self, index: int, *, cooked: bool) -> wires.PacketSocket:
-        program = encode(vrrp_filter(ethernet=not cooked))
+        share = self._share
+        shared = share.count > 1 and not cooked
+        program = encode(share_filter(share.number, share.count) if shared else vrrp_filter(ethernet=not cooked))
         sock, remark = wires.open_socket(index, program, cooked=cooked, most=self._blocks)
         if remark:
             self.counters.note(remark)
         self._sockets[index] = sock
         self._poll.register(sock.fileno(), select.POLLIN)
+        if shared and self._beginning:
+            self._join_fanout(index, sock)
         return sock
+
+    def _join_fanout(self, index: int, sock: wires.PacketSocket) -> None:
+        """Without a group each socket is shown every frame, and its filter drops those of other shares."""
+        first = self._share.first
+        group = first.groups.get(index) if first is not None else None
+        if first is not None and group is None:
+            return  # it was refused there
+        try:
+            self.groups[index] = sock.join(group, encode(chooser(self._share.count)))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            self.counters.note(f"no PACKET_FANOUT ({reason}): every process filters all frames for its own VLANs")
 
     def _detach(self, name: str, index: int) -> None:
         """The interface behind a name is gone (or is another one by now)."""
@@ -298,10 +349,11 @@ def open_live(
     promisc: bool = True,
     join: bool = True,
     segments: Mapping[str, str] | None = None,
+    share: Share | None = None,
 ) -> LiveCapture:
     """Listen on the named interfaces, or on the default ones.
 
     `segments` maps interface names to names of broadcast domains (the key `""`: for all of them). Raises
     PermissionMissing without CAP_NET_RAW and SourceError (naming what exists) for an unknown interface.
     """
-    return LiveCapture(choose(names), promisc=promisc, join=join, segments=segments)
+    return LiveCapture(choose(names), promisc=promisc, join=join, segments=segments, share=share)

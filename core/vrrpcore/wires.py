@@ -31,6 +31,7 @@ SOL_PACKET: Final = 263
 _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 26, 35, 33
 _PACKET_ADD_MEMBERSHIP, _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_AUXDATA = 1, 5, 6, 8
 _PACKET_VERSION, _TPACKET_V3 = 10, 2
+_PACKET_FANOUT, _PACKET_FANOUT_DATA, _FANOUT_CBPF, _FANOUT_UNIQUE_ID = 18, 22, 6, 0x2000
 _MR_MULTICAST, _MR_PROMISC = 0, 1
 _OUTGOING: Final = 4  # sockaddr_ll packet type: sent by this host
 _VLAN_VALID: Final = 1 << 4  # TP_STATUS_VLAN_VALID
@@ -48,6 +49,7 @@ _SOCKADDR = Struct("=HHi12x")
 _FPROG = Struct("@HP")
 _RING_REQUEST = Struct("=7I")
 _BLOCK = Struct("=8xIIII")  # status, packets, offset of the first, octets used
+_NUMBERED = Struct("=8xI12xQ")  # status, number of the block in the order of filling
 _STATUS = Struct("=I")
 #: tpacket3_hdr, and the sockaddr_ll behind it up to its packet type
 _FRAME = Struct("=IIII4xIH6xI16xi2xB")
@@ -97,13 +99,26 @@ class PacketSocket(Protocol):
     def listen_on(self, index: int, promisc: bool) -> None:
         """Have an interface pass up what would otherwise not reach this host."""
 
+    def join(self, group: int | None, program: bytes) -> int:
+        """Join a PACKET_FANOUT group, or begin one (None) whose `program` says which member a frame goes to.
+
+        Gives the group's number. Members count from 0 in the order of joining. OSError where the kernel refuses.
+        """
+
+    def resume(self) -> None:
+        """Read on where another process, which had inherited this socket as well, has stopped."""
+
     def close(self) -> None: ...
 
 
 def attach_filter(sock: socket.socket, program: bytes) -> None:
     """Attach a classic BPF program (struct sock_filter array); frames that it rejects cost no wake-up."""
+    _hand_over(sock, socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def _hand_over(sock: socket.socket, level: int, option: int, program: bytes) -> None:
     octets = array.array("B", program)
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _FPROG.pack(len(program) // 8, octets.buffer_info()[0]))
+    sock.setsockopt(level, option, _FPROG.pack(len(program) // 8, octets.buffer_info()[0]))
 
 
 def permission_missing(what: str, capability: str = "CAP_NET_RAW") -> PermissionMissing:
@@ -128,15 +143,6 @@ def _open(kind: int, program: bytes | None) -> socket.socket:
     return sock
 
 
-def _listen_on(sock: socket.socket, index: int, promisc: bool) -> None:
-    if promisc:
-        sock.setsockopt(SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _MREQ.pack(index, _MR_PROMISC, 0, b""))
-        return
-    for mac in _GROUPS:
-        with suppress(OSError):  # links without multicast addresses have nothing to ask for
-            sock.setsockopt(SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _MREQ.pack(index, _MR_MULTICAST, len(mac), mac))
-
-
 class _Counted:
     """PACKET_STATISTICS starts again at each read: accumulate."""
 
@@ -156,7 +162,24 @@ class _Counted:
         return self._sock.fileno()
 
     def listen_on(self, index: int, promisc: bool) -> None:
-        _listen_on(self._sock, index, promisc)
+        add = SOL_PACKET, _PACKET_ADD_MEMBERSHIP
+        if promisc:
+            self._sock.setsockopt(*add, _MREQ.pack(index, _MR_PROMISC, 0, b""))
+            return
+        for mac in _GROUPS:
+            with suppress(OSError):  # links without multicast addresses have nothing to ask for
+                self._sock.setsockopt(*add, _MREQ.pack(index, _MR_MULTICAST, len(mac), mac))
+
+    def join(self, group: int | None, program: bytes) -> int:
+        flags = _FANOUT_CBPF | (_FANOUT_UNIQUE_ID if group is None else 0)
+        self._sock.setsockopt(SOL_PACKET, _PACKET_FANOUT, flags << 16 | (group or 0))
+        if group is None:
+            _hand_over(self._sock, SOL_PACKET, _PACKET_FANOUT_DATA, program)
+            group = self._sock.getsockopt(SOL_PACKET, _PACKET_FANOUT) & 0xFFFF
+        return group
+
+    def resume(self) -> None:
+        """A queue has no position."""
 
     def raise_pending(self) -> None:
         """Raise the error that waits on the socket (ENETDOWN), once."""
@@ -281,6 +304,16 @@ class RingSocket(_Counted):
             data = data.ljust(used + slack, b"\0")
         return data, packets, first
 
+    def resume(self) -> None:
+        """Go to the oldest block that is full, or to the one that is being filled; looks until nothing changes."""
+        seen: list[tuple[int, ...]] = []
+        rows: list[tuple[int, ...]] = [(0, 0, 0)]
+        while rows != seen:
+            seen = rows
+            rows = [(*_NUMBERED.unpack_from(self._ring, at * BLOCK_SIZE), at) for at in range(self._blocks)]
+        full = [(number, at) for status, number, at in rows if status & 1]
+        self._next = min(full)[1] if full else max((number, at) for _, number, at in rows)[1]
+
     def receive(self, links: Mapping[int, Link], limit: int = 4096) -> list[Record]:
         """The frames of the blocks that are full or timed out, at least `limit` of them when there are so many."""
         out: list[Record] = []
@@ -361,7 +394,7 @@ def open_socket(
             try:
                 ring = RingSocket(index, program, blocks)
             except (OSError, ValueError) as error:
-                if index and not _exists(index):
+                if index and index not in dict(socket.if_nameindex()):
                     raise
                 reason = getattr(error, "strerror", None) or str(error)
                 continue
@@ -369,11 +402,3 @@ def open_socket(
             return ring, small
         return MessageSocket(index, program), f"no capture ring ({reason}): frames are received one by one"
     return MessageSocket(index, program, cooked=True), None
-
-
-def _exists(index: int) -> bool:
-    try:
-        socket.if_indextoname(index)
-    except OSError:
-        return False
-    return True
