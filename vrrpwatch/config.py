@@ -1,6 +1,6 @@
 """`vrrpwatch.toml`: what `watch` listens to, asks, keeps and tells. An error names the file, the key and the way out.
 
-[watch]                    interfaces, promisc, segments, listen, web_config, journal, textfile, probe, runbooks
+[watch]                    interfaces, promisc, segments, processes, listen, web_config, journal, textfile, probe, …
 [keepalived]               fifo, config         ask keepalived on this host (never by signals)
 [frr]                      vtysh, interval      ask FRR's vrrpd on this host
 [speaker]                  state                ask `vrrpwatch run` on this host
@@ -31,6 +31,7 @@ from vrrpexporters.http_listen import split as split_listen
 from vrrpexporters.webhook import check_template
 
 RUNBOOKS: Final = "https://github.com/vrrpwatch/vrrpwatch/blob/main/alerts/runbooks"
+MOST_PROCESSES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Watch:
     interfaces: tuple[str, ...] = ()  # () = those of interfaces.default_interfaces
     promisc: bool = True
     segments: dict[str, str] = field(default_factory=dict)  # interface -> name of its broadcast domain
+    processes: int = 1  # that share the capture and the judging, by VLAN
     listen: str = ":10112"
     web_config: str = ""
     journal: str = ""  # "" = $STATE_DIRECTORY/journal.db under systemd, else memory only
@@ -215,6 +217,8 @@ def _check(path: Path, config: Config) -> None:
     ):
         if not least <= number < 1e9:
             raise ConfigError(f"{path}: {name} must be at least {least:g}, not {number:g}")
+    if not 1 <= config.watch.processes <= MOST_PROCESSES:
+        raise ConfigError(f"{path}: watch.processes must be 1 to {MOST_PROCESSES}, not {config.watch.processes}")
     if config.watch.textfile and not config.watch.textfile.endswith(".prom"):
         raise ConfigError(f"{path}: watch.textfile: node_exporter reads only files whose names end in .prom")
     if config.speaker is not None:

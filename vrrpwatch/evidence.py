@@ -10,7 +10,8 @@ import logging
 import re
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,12 @@ def folder_of(journal: Path) -> Path:
 class Evidence:
     """`keep` is called by the capture loop, `collect` by the scribe."""
 
-    def __init__(self, journal: Path | None) -> None:
+    def __init__(
+        self,
+        journal: Path | None,
+        elsewhere: Callable[[str, float, float], list[Record]] = lambda segment, since, until: [],
+    ) -> None:
+        self._elsewhere = elsewhere  # what other processes have of it
         self._folder = folder_of(journal) if journal else None
         self._frames: deque[Record] = deque(maxlen=MOST_FRAMES)
         self._written: dict[str, bool] = {}  # id -> whether for the last time
@@ -92,8 +98,9 @@ class Evidence:
             self._written = {name: done for name, done in self._written.items() if name in present}
 
     def _write(self, folder: Path, segment: str, episode: Episode, now: float) -> None:
-        last = (episode.end if episode.end is not None else now) + AFTER
-        rows = [row for row in self._held() if episode.start - BEFORE <= row.time <= last and _in(row, segment)]
+        when = episode.start - BEFORE, (episode.end if episode.end is not None else now) + AFTER
+        rows = [*self.between(segment, *when), *self._elsewhere(segment, *when)]
+        rows.sort(key=attrgetter("time"))
         if not rows:
             return
         folder.mkdir(mode=0o750, exist_ok=True)
@@ -103,6 +110,10 @@ class Evidence:
         beside.replace(path)
         for old in sorted(folder.glob("*.pcap"), key=lambda p: p.stat().st_mtime)[:-MOST_FILES]:
             old.unlink(missing_ok=True)
+
+    def between(self, segment: str, since: float, until: float) -> list[Record]:
+        """The frames of the wire that a segment is on, from one moment to another."""
+        return [row for row in self._held() if since <= row.time <= until and _in(row, segment)]
 
     def _held(self) -> list[Record]:
         while True:

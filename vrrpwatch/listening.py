@@ -6,7 +6,7 @@ A frame is taken apart once (the memo), observed with the kernel's timestamp, an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -43,8 +43,14 @@ class Ears:
         self.virtual: set[bytes] = set()  # every virtual address heard of
         self._known: object = None
 
-    def hear(self, capture: LiveCapture, timeout: float) -> None:
-        """Observe what arrives; waits up to `timeout` seconds for it."""
+    def hear(self, capture: LiveCapture, timeout: float, keep: Sequence[Callable[[Record], None]] = ()) -> None:
+        """Observe what arrives; waits up to `timeout` seconds for it. What is to be kept costs a record each."""
+        if keep:
+            for record in capture.poll(timeout):
+                for each in keep:
+                    each(record)
+                self.take(record)
+            return
         self.frames += capture.pump(timeout, self.express, self._take)
 
     def take(self, record: Record) -> None:

@@ -54,7 +54,10 @@ def checked(options: WatcherOptions) -> WatcherOptions:
     if options.listen:
         split(options.listen)
     if options.config:
-        speaker = load(options.config).speaker
+        config = load(options.config)
+        if config.watch.processes > 1:
+            raise ConfigError(f"{options.config}: watch.processes: beside a speaker one process judges; leave it out")
+        speaker = config.speaker
         if speaker is not None and speaker.command and not os.access(speaker.command[0], os.X_OK):
             raise ConfigError(f"{options.config}: speaker.on_split_brain: {speaker.command[0]} cannot be executed")
     return options

@@ -15,6 +15,7 @@ FULL = """
 interfaces = ["eth0", "eth1"]
 promisc = false
 segments = {eth0 = "lan-a"}
+processes = 2
 listen = "[::1]:9999"
 journal = "journal.db"
 textfile = "out/vrrpwatch.prom"
@@ -55,6 +56,9 @@ def write(folder: Path, text: str) -> Path:
 def test_everything_in_the_file_arrives(tmp_path: Path) -> None:
     config = load(write(tmp_path, FULL))
     assert config.watch.interfaces == ("eth0", "eth1")
+    assert config.watch.processes == 2
+    (tmp_path / "out").mkdir()
+    assert read_config(Options(config=tmp_path / "vrrpwatch.toml", processes=1)).watch.processes == 1
     assert (config.watch.segments, config.watch.probe, config.watch.textfile_interval) == (
         {"eth0": "lan-a"},
         True,
@@ -89,6 +93,8 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
         ('[watch]\ninterfaces = "eth0"', "watch.interfaces must be a list"),
         ("[watch]\ninterfaces = [1]", "watch.interfaces[0] must be a string"),
         ("[watch]\nsegments = {eth0 = 1}", "watch.segments.eth0 must be a string"),
+        ("[watch]\nprocesses = 0", "watch.processes must be 1 to 16, not 0"),
+        ("[watch]\nprocesses = 17", "watch.processes must be 1 to 16, not 17"),
         ("[watch]\ntextfile_interval = 0", "watch.textfile_interval must be at least 1"),
         ("[watch]\ntextfile_interval = nan", "watch.textfile_interval must be at least 1"),
         ('[watch]\ntextfile = "a.txt"', "names end in .prom"),

@@ -122,6 +122,8 @@ def test_a_mistake_in_the_file_stops_a_start_but_no_running_speaker(
     assert row["yields"]
     with pytest.raises(ConfigError, match="/nowhere/x cannot be executed"):
         checked(toml(tmp_path, "[speaker]\non_split_brain = '/nowhere/x'"))
+    with pytest.raises(ConfigError, match=r"watch\.processes: beside a speaker one process judges; leave it out"):
+        checked(toml(tmp_path, "[watch]\nprocesses = 2"))
 
 
 def test_without_a_watcher_there_is_nothing_to_say() -> None:

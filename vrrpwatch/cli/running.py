@@ -12,6 +12,9 @@ from vrrpwatch.cli.shared import Interfaces, leave
 if TYPE_CHECKING:
     from vrrpwatch.run_speaker_watcher import WatcherOptions
 
+_SHARING = "So many processes share the VLANs; of use on trunks with several VLANs only [default: 1]."
+Processes = Annotated[int | None, typer.Option("--processes", metavar="N", min=1, max=16, help=_SHARING)]
+
 
 def watch(
     interface: Interfaces = None,
@@ -40,6 +43,7 @@ def watch(
     segment: Annotated[
         list[str] | None, typer.Option("--segment", metavar="[IF=]NAME", help="Name of the segment; repeatable.")
     ] = None,
+    processes: Processes = None,
 ) -> None:
     """The daemon: sensor, Prometheus exporter, events and notifications.
 
@@ -63,6 +67,7 @@ def watch(
             promisc=promisc,
             probe=probe,
             segments=segment or (),
+            processes=processes,
         )
     )
 

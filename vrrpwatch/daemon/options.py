@@ -25,6 +25,7 @@ class Options:
     probe: bool | None = None
     segments: tuple[tuple[str, str], ...] = ()  # (interface or "", name)
     speaker: str | None = None  # where `vrrpwatch run` publishes its state, when that is to be read
+    processes: int | None = None
 
     @property
     def base(self) -> Path:
@@ -47,6 +48,7 @@ def read_config(options: Options) -> Config:
         expect=_name(None, where, watch.expect),
         promisc=watch.promisc if options.promisc is None else options.promisc,
         probe=watch.probe if options.probe is None else options.probe,
+        processes=options.processes or watch.processes,
         segments={**watch.segments, **dict(options.segments)},
     )
     if watch.textfile and not Path(watch.textfile).parent.is_dir():

@@ -16,12 +16,15 @@ from typing import Final
 
 from vrrpcore.judge import Judge
 from vrrpcore.records import Record
+from vrrpcore.shares import part_of
 from vrrpcore.verdict import Judgement, SensorFacts, Worst
 from vrrpexporters.snapshot import Snapshot, Sniffer
 from vrrpwatch import __version__
 from vrrpwatch.capture import LiveCapture
-from vrrpwatch.listening import TICK, Ears
+from vrrpwatch.listening import TICK, Ears, state
 from vrrpwatch.probes import Prober
+
+from .crew import Crew
 
 LEAST_INTERVAL: Final = 0.2  # seconds between two publications
 MOST_INTERVAL: Final = 2.0
@@ -66,7 +69,10 @@ class Board:
 
 
 class Sensor:
-    """Runs until `stop`; `continued` adds what is known from before to each judgement, `keep` holds frames."""
+    """Runs until `stop`; `continued` adds what is known from before to each judgement, `keep` holds frames.
+
+    A `crew` judges the other shares of the wires; what it says is merged into each publication.
+    """
 
     def __init__(
         self,
@@ -77,12 +83,14 @@ class Sensor:
         continued: Callable[[Judgement], Judgement] = lambda judgement: judgement,
         alive: Callable[[], None] = lambda: None,
         keep: Callable[[Record], None] | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._capture = capture
         self._board = board
         self._ears = Ears(judge or Judge())
         self._keep = [keep] if keep is not None else []
         self._turn: Callable[[set[bytes]], None] = lambda virtual: None
+        self._crew = crew
         self._continued = continued
         self._alive = alive
         self._prober: Prober | None = None
@@ -99,7 +107,12 @@ class Sensor:
     @property
     def received(self) -> bool:
         """Whether a frame came from elsewhere."""
-        return self._ears.received
+        return self._ears.received or (self._crew is not None and self._crew.received)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the silence of a router may mean something, as far as the other processes are concerned."""
+        return self._crew is None or self._crew.listening
 
     def accompany(self, keep: Callable[[Record], None] | None, turn: Callable[[set[bytes]], None]) -> None:
         """Somebody else who wants every frame, and to be called with each turn of the loop (with the virtual addresses
@@ -116,51 +129,61 @@ class Sensor:
 
     def run(self) -> None:
         """Listen, judge, publish."""
+        crew = self._crew
         while not self._stopped:
-            self._hear()
+            self._ears.hear(self._capture, TICK, self._keep)
             self._turn(self._ears.virtual)
             now = self._capture.horizon()
             self._ears.judge.advance(now)
-            if self._prober is not None:
-                self._prober.ask(self._ears.judge.probes(now), self._ears.virtual)
+            if crew is not None:
+                crew.hear()
+            self._ask(now)
             clock = time.monotonic()
             if clock >= self._due or (self._board.wanted and clock >= self._published + LEAST_INTERVAL):
+                if crew is not None and not crew.gathered(clock):
+                    continue
                 self.publish(now)
                 self._alive()
 
-    def _hear(self) -> None:
-        """What has arrived. Frames that are kept as evidence must be there as such; without, repetitions cost less."""
-        if not self._keep:
-            self._ears.hear(self._capture, TICK)
+    def _ask(self, now: float) -> None:
+        """Ask for addresses that are in doubt: one process asks for all, and knows every virtual address."""
+        crew, prober = self._crew, self._prober
+        if crew is not None:
+            crew.probing = prober is not None
+        if prober is None:
             return
-        for record in self._capture.poll(TICK):
-            for keep in self._keep:
-                keep(record)
-            self._ears.take(record)
+        requests, virtual = self._ears.judge.probes(now), self._ears.virtual
+        if crew is not None:
+            requests, crew.requests = [*requests, *crew.requests], []
+            crew.virtual |= virtual
+            virtual = crew.virtual
+        prober.ask(requests, virtual)
 
     def publish(self, now: float) -> None:
         """Judge as of `now` (epoch seconds) and hang the result up."""
         begun = time.thread_time()  # of the processor: waiting for others must not make us rarer
-        capture = self._capture
-        judgement = self._ears.judge.report(now, capture.name, __version__)
-        notes = (*judgement.sensor.notes, *capture.counters.notes)
-        facts = replace(judgement.sensor, dropped=capture.drops(), notes=notes)
-        judgement = replace(judgement, start=self._started, end=max(now, self._started), sensor=facts)
+        judgement = state(self._capture, self._ears, self._started, now)
+        elsewhere = 0.0
+        if self._crew is not None:
+            own = part_of(self._ears.judge, judgement)
+            judgement, now = self._crew.merged(own, now, self.received)
+            judgement = replace(judgement, start=self._started, end=max(now, self._started))
+            elsewhere, self._crew.spent = self._crew.spent, 0.0
         judgement = self._continued(judgement)
         self._sequence += 1
         self._board.publish(Snapshot(self._sequence, now, time.monotonic(), judgement, self._sniffers()))
-        spent = time.thread_time() - begun
+        spent = time.thread_time() - begun + elsewhere
         self._published = time.monotonic()
         self._due = self._published + min(max(LEAST_INTERVAL, SHARE * spent), MOST_INTERVAL)
 
     def _sniffers(self) -> tuple[Sniffer, ...]:
-        capture = self._capture
+        capture, crew = self._capture, self._crew
         return tuple(
             Sniffer(
                 name,
                 capture.up.get(name, False),
-                capture.frames.get(name, 0),
-                capture.last_frame.get(name, 0.0),
+                capture.frames.get(name, 0) + (crew.frames(name) if crew else 0),
+                max(capture.last_frame.get(name, 0.0), crew.last_frame(name) if crew else 0.0),
                 "" if capture.up.get(name) else "the interface is down or gone",
             )
             for name in capture.links

@@ -23,11 +23,12 @@ from vrrpexporters.journal import Journal
 from vrrpexporters.journal_ledger import Ledger
 from vrrpexporters.prometheus import Exposition, Facts
 from vrrpwatch import __version__
-from vrrpwatch.capture import LiveCapture, open_live
+from vrrpwatch.capture import LiveCapture, Share, open_live
 from vrrpwatch.evidence import Evidence
 from vrrpwatch.interfaces import interfaces, segment_name
 from vrrpwatch.listening import received_frames
 
+from .crew import Crew
 from .expecting import Expectations
 from .housekeeping import Housekeeping, prune
 from .options import Options, read_config, read_expectations
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 
 _PRUNE_EVERY = 3600.0
 #: A restart is needed for these.
-_FIXED = ("interfaces", "promisc", "segments", "listen", "web_config", "journal")
+_FIXED = ("interfaces", "promisc", "segments", "processes", "listen", "web_config", "journal")
 
 
 class Service:
@@ -82,17 +83,16 @@ class Service:
         watch = self.config.watch
         web = WebConfigFile(Path(watch.web_config) if watch.web_config else None)
         with contextlib.ExitStack() as stack:
-            capture = stack.enter_context(open_live(watch.interfaces, promisc=watch.promisc, segments=watch.segments))
-            self._capture = capture
+            capture, crew = self._listen(stack)
             self._received = received_frames(capture)
             pages = Pages(self.exposition, self.board.fresh, self.sources.instances, __version__, time.monotonic())
             server = HttpServer(pages, open_listeners(watch.listen), web)
             stack.callback(server.stop)
             journal = Journal(Path(watch.journal) if watch.journal else None, self._journal_failed)
             stack.callback(journal.close)
-            self._evidence = Evidence(journal.path)
+            self._evidence = Evidence(journal.path, crew.held) if crew else Evidence(journal.path)
             beside = self._beside(capture)
-            sensor = self._sensor(capture, journal, beside)
+            sensor = self._sensor(capture, journal, crew, beside)
             if beside is not None:
                 beside.start()
                 stack.callback(beside.stop)
@@ -106,6 +106,18 @@ class Service:
             log.info("stopping")
         return 0
 
+    def _listen(self, stack: contextlib.ExitStack) -> tuple[LiveCapture, Crew | None]:
+        """Open the interfaces, and start the other processes: before anything else is open, and any thread runs."""
+        watch = self.config.watch
+        count = watch.processes if self._line is None else 1  # beside a speaker every frame is looked at by one
+        opened = open_live(watch.interfaces, promisc=watch.promisc, segments=watch.segments, share=Share(0, count))
+        self._capture = stack.enter_context(opened)
+        if count == 1:
+            return opened, None
+        crew = Crew(opened, count, promisc=watch.promisc, keeps=bool(watch.journal), failed=self._failed)
+        stack.callback(crew.close)
+        return opened, crew
+
     def _beside(self, capture: LiveCapture) -> Beside | None:
         """What we are to the supervisor of a speaker, where we run beside one."""
         if self._line is None:
@@ -114,15 +126,15 @@ class Service:
 
         return Beside(self._line, capture, self.board)
 
-    def _sensor(self, capture: LiveCapture, journal: Journal, beside: Beside | None) -> Sensor:
+    def _sensor(self, capture: LiveCapture, journal: Journal, crew: Crew | None, beside: Beside | None) -> Sensor:
         ledger = Ledger(self._started, journal.routers(), journal.open_episodes())
 
         def continued(judgement: Judgement) -> Judgement:
-            hearing = self._hears(capture, sensor)
+            hearing = self._hears(capture, sensor) and sensor.listening
             return self._expectations.hold(ledger.continued(judgement, hearing), hearing)
 
         keep = self._evidence.keep if self._evidence.wanted else None
-        sensor = Sensor(capture, self.board, continued=continued, alive=self._alive, keep=keep)
+        sensor = Sensor(capture, self.board, continued=continued, alive=self._alive, keep=keep, crew=crew)
         if beside is not None:
             sensor.accompany(beside.keep, beside.turn)
         sensor.probe(self.config.watch.probe)
@@ -267,9 +279,11 @@ def run_watch(
     segments: Sequence[str] = (),
     speaker: str | None = None,
     line: Line | None = None,
+    processes: int | None = None,
 ) -> int:
     """The command `watch`: runs until it is told to stop. `segments`: `NAME` for all or `INTERFACE=NAME`; `speaker`:
-    the state file of `vrrpwatch run` on this host; `line`: to its supervisor, where it runs beside it.
+    the state file of `vrrpwatch run` on this host; `line`: to its supervisor, where it runs beside it; `processes`:
+    how many share the capture, by VLAN.
 
     Raises an error of VrrpwatchError's tree when it cannot begin: PermissionMissing, SourceError, ConfigError.
     """
@@ -287,5 +301,6 @@ def run_watch(
         probe,
         named,
         speaker,
+        processes,
     )
     return Service(options, line).run()
