@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -37,6 +38,8 @@ inconclusive = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[counts] = Counter()
     os.environ["PATH"] = SEARCH_PATH
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: programs under test inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,14 +21,13 @@ from vrrpcore.machine.counters import Counters
 from vrrpcore.machine.proof import Proof
 from vrrpcore.machine.rules import Rules
 from vrrpcore.machine.table import TABLE
-from vrrpcore.machine.yielding import Yielding
+from vrrpcore.machine.yielding import INTERVAL_SLACK, Yielding
 from vrrpcore.packet import Advertisement
 from vrrpcore.settings import Instance
 
 OWNER: Final = 255
 _TAKE, _RELEASE, _RESIGN = TakeAddresses(), ReleaseAddresses(), Advertise(0)
 _MASTER, _LOWER, _LATE = Announce("master"), Announce("lower_prio"), Announce("late")
-_INTERVAL_SLACK: Final = 1e-6  # seconds: two spellings of one interval
 
 
 class Machine:
@@ -358,7 +357,7 @@ class Machine:
         assert advert is not None
         self.yielding.active = False  # it reaches us
         self.master_address, self.master_priority = source, advert.priority
-        if self.instance.version != 3 or abs(advert.interval - self.master_interval) < _INTERVAL_SLACK:
+        if self.instance.version != 3 or abs(advert.interval - self.master_interval) < INTERVAL_SLACK:
             return None
         old, self.master_interval = self.master_interval, advert.interval
         return Remark("interval_learned", f"{old:g} s -> {advert.interval:g} s from {addresses.text(source)}")
@@ -387,16 +386,14 @@ class Machine:
         return Remark("own_address", addresses.text(source))
 
     def note_yield(self, now: float, advert: Advertisement | None, source: bytes) -> Action:
-        proof = self.yielding.proof
-        assert proof is not None
+        proof = self.yielding.given
         self.yielding.active = True
         self.counters.yields += 1
         return Remark("yielded", f"{addresses.text(proof.source)} priority {proof.priority}, ours {self.priority}")
 
     def follow_proof(self, now: float, advert: Advertisement | None, source: bytes) -> None:
         """As `learn` and `arm_down`, but the Down timer counts from when the proved advert arrived."""
-        proof = self.yielding.proof
-        assert proof is not None
+        proof = self.yielding.given
         self.master_address, self.master_priority = proof.source, proof.priority
         if self.instance.version == 3:
             self.master_interval = proof.interval

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CALM: Final = 30  # Down intervals after which a yield that ends was none that flaps
 _MOST_STRIKES: Final = 6
-_SLACK: Final = 1e-6  # seconds: two spellings of one interval
+INTERVAL_SLACK: Final = 1e-6  # seconds: two spellings of one interval
 
 
 class Yielding:
@@ -33,6 +33,12 @@ class Yielding:
         self.proved_at = -inf  # when its advert arrived
         self._count = 0  # proofs in succession since we became master
         self._strikes = 0  # yields that did not last: it takes 1, 2, 4 … proofs in succession
+
+    @property
+    def given(self) -> Proof:
+        """The proof, where there is one."""
+        assert self.proof is not None
+        return self.proof
 
     def signal(self, machine: Machine, proof: Proof, now: float, heard: float) -> str:
         """What a proof is to the table: "proven", "zero" (the master that we follow has resigned) or "".
@@ -86,6 +92,6 @@ def obliges(machine: Machine, proof: Proof, now: float) -> bool:
     instance = machine.instance
     if instance.owner or not proof.priority or proof.source == machine.address or proof.at > now:
         return False
-    if instance.version == 2 and proof.interval > machine.interval + _SLACK:
+    if instance.version == 2 and proof.interval > machine.interval + INTERVAL_SLACK:
         return False  # our Down timer, which it cannot set as in version 3, would end before its next advert
     return (proof.priority, proof.source) > (machine.priority, machine.address)
