@@ -164,7 +164,7 @@ def live(options: Options) -> str:
             [
                 f"{long.rate:,.0f}/s for 8 s: share received",
                 f"{kept:.3f} (tcpdump -w: {theirs:.3f})",
-                verdict(kept / max(theirs, 1e-9), 0.5, 1.0) + " (floor 0.5 of tcpdump's, aim 1.0)",
+                verdict(round(kept / max(theirs, 1e-9), 3), 0.5, 1.0) + " (floor 0.5 of tcpdump's, aim 1.0)",
             ]
         )
     return (

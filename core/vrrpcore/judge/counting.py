@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .contention import Contention
 
 #: Adverts that may wait for their entry in the books.
-MOST_PENDING: Final = 100_000
+MOST_PENDING: Final = 200_000
 
 
 class Known:
