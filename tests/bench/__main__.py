@@ -43,7 +43,8 @@ def main() -> int:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(REGISTRY)}")
     words.folder.mkdir(parents=True, exist_ok=True)
     options = Options(words.rounds, words.adverts, words.folder)
-    sections = {"Machine": machine()}
+    write = (lambda _: None) if words.print else write_sections  # each at once: a run that is broken off keeps the rest
+    write({"Machine": machine()})
     failed = 0
     for name in words.name or REGISTRY:
         title, module, function = REGISTRY[name]
@@ -55,10 +56,8 @@ def main() -> int:
             say(f"  {name} could not be run: {error}")
             failed = 1
             continue
-        sections[title] = text
+        write({title: text})
         print(f"\n## {title}\n\n{text}\n", flush=True)
-    if not words.print:
-        write_sections(sections)
     return failed
 
 
