@@ -76,7 +76,7 @@ def test_the_monitor_works_with_what_its_unit_grants(lab: Lab, tmp_path: Path) -
     words = ("watch", "-i", "eth0", "--listen", f"127.0.0.1:{port}")
     program = as_unit(host, "vrrpwatch-watch.service", manager, tmp_path, *words)
     lab.wait(lambda: "READY=1" in manager.lines(), "READY", 60)
-    assert sample(host, port, "vrrpwatch_sniffer_up", interface="eth0") == 1
+    lab.wait(lambda: sample(host, port, "vrrpwatch_sniffer_up", interface="eth0") == 1, "the first judgement", 60)
     lab.wait(lambda: manager.lines().count("WATCHDOG=1") >= 3, "signs of life", 60)
     status = Path(f"/proc/{program.pid}/status").read_text()
     assert "CapEff:\t0000000000002000" in status  # CAP_NET_RAW

@@ -289,3 +289,29 @@ def test_a_segment_is_named_or_chosen() -> None:
     assert check.naming([one], ["10.9.0.0/24.100"]) == {}
     assert check.naming([one, two], ["office"]) == {}
     assert check.naming([one, two], ["eth1=office"]) == {"eth1": "office"}
+
+
+INTERRUPTED_IN_A_FINALIZER = """
+import signal, time
+from vrrpwatch.commands.outcome import run_to_exit
+
+class Loop:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        for _ in range(1000):  # somewhere here the handler is called, and what it raises is dropped
+            pass
+
+def command():
+    Loop()
+    time.sleep(30)
+
+run_to_exit(command, "top")
+"""
+
+
+def test_ctrl_c_that_meets_a_finalizer_is_not_lost() -> None:
+    path = os.pathsep.join(str(ROOT / part) for part in (".", "core", "exporters"))
+    words = [sys.executable, "-c", INTERRUPTED_IN_A_FINALIZER]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=25, check=False)
+    assert (done.returncode, done.stderr) == (130, "")

@@ -20,6 +20,7 @@ INTERRUPTED: Final = 130  # 128 + SIGINT
 def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
     """Run the command line (`name` is its command) and leave the process with the right exit code."""
     plugin = name in PLUGINS
+    sys.unraisablehook = _once_more
     try:
         code = command()
         sys.stdout.flush()
@@ -34,6 +35,17 @@ def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
     except Exception as error:  # noqa: BLE001 (Click's exceptions have no home that every typer shares)
         code = _click_error(error, plugin)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _once_more(swallowed: Any) -> None:
+    """Python drops what is raised in a finalizer (a library's event loop, say). A Ctrl-C that met one comes again."""
+    if swallowed.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(swallowed)
+        return
+    import signal
+
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
 
 
 def _code_of(error: VrrpwatchError, plugin: bool) -> int:
