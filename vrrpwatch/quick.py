@@ -8,7 +8,7 @@ of the buffer) stays the decoder's business.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vrrpcore.frames import Frame
 from vrrpcore.judge import Judge
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _FOREIGN: Final = frozenset((1, 6, 17))
 _FOREIGN6: Final = frozenset((6, 17))
 _JUMP: Final = 3599  # seconds between two records, beyond which the decoder must look at the time
+
+
+T = TypeVar("T", "PcapDecoder", "PcapngDecoder")
 
 
 class Quick:
@@ -65,30 +68,42 @@ class Quick:
             self._heard(frame)
         return segment, frame
 
-    def _pcap(self, pcap: PcapDecoder, buf: bytes, pos: int, end: int, before: list[Record]) -> int:
+    def _work_off(
+        self,
+        decoder: T,
+        buf: bytes,
+        pos: int,
+        end: int,
+        before: list[Record],
+        other: Callable[[T, bytes, int, int], int],
+    ) -> int:
         """Work off ordinary records from `pos` on; the offset of the first one that is not.
 
-        A record is ordinary when it is whole and either its content is known, or the header behind it looks like one.
-        `before` are records that the decoder has read since.
+        `before` are records that the decoder has read since; `other` takes one that repeats nothing the long way and
+        says where the next one begins, or 0 when this one is the decoder's business.
         """
         for record in before:
             self.take(record)
-        pcap.counters.frames += len(before)
+        decoder.counters.frames += len(before)
         before.clear()
-        if pcap.last is None:
-            return pos
         enough = end - SLACK
         while pos < enough:
             pos, adverts = self.express.run(buf, pos, enough)
             if adverts:
-                pcap.last = self.judge.docket.now
-                pcap.counters.frames += adverts
+                decoder.last = self.judge.docket.now
+                decoder.counters.frames += adverts
             if pos < enough:
-                stop = self._other(pcap, buf, pos, end)
+                stop = other(decoder, buf, pos, end)
                 if not stop:
-                    return pos
+                    break
                 pos = stop
         return pos
+
+    def _pcap(self, pcap: PcapDecoder, buf: bytes, pos: int, end: int, before: list[Record]) -> int:
+        """A record is ordinary when it is whole and its content is known, or the header behind it looks like one."""
+        if pcap.last is None:
+            return pos  # nothing was read before
+        return self._work_off(pcap, buf, pos, end, before, self._other)
 
     def _other(self, pcap: PcapDecoder, buf: bytes, pos: int, end: int) -> int:
         """A record that repeats nothing: where the next one begins, or 0 when this one is the decoder's business."""
@@ -123,30 +138,19 @@ class Quick:
 
     def _pcapng(self, pcapng: PcapngDecoder, buf: bytes, pos: int, end: int, before: list[Record]) -> int:
         """The same for packet blocks."""
-        for record in before:
-            self.take(record)
-        pcapng.counters.frames += len(before)
-        before.clear()
         if self._interfaces is not pcapng.interfaces or self.express.layout.order != pcapng.order:
             self._interfaces = pcapng.interfaces
             self.express.use(Enhanced(pcapng.order, pcapng.interfaces))
-        enough = end - SLACK
-        while pos < enough:
-            pos, adverts = self.express.run(buf, pos, enough)
-            if adverts:
-                pcapng.last = self.judge.docket.now
-                pcapng.counters.frames += adverts
-            if pos >= enough:
-                break
-            stop, records = pcapng.packet(buf, pos, end)
-            if not stop:
-                break
-            pcapng.counters.frames += len(records)
-            for record in records:
-                segment, frame = self._long(*record)
-                size = len(record.frame)
-                plain = record.link.linktype == ETHERNET and stop - pos == self.express.layout.size(size)
-                if plain and type(frame.body) is Advertisement:
-                    self.express.learn(buf, pos, size, segment, frame)
-            pos = stop
-        return pos
+        return self._work_off(pcapng, buf, pos, end, before, self._other_block)
+
+    def _other_block(self, pcapng: PcapngDecoder, buf: bytes, pos: int, end: int) -> int:
+        """A packet block that repeats nothing."""
+        stop, records = pcapng.packet(buf, pos, end)
+        pcapng.counters.frames += len(records)
+        for record in records:
+            segment, frame = self._long(*record)
+            size = len(record.frame)
+            plain = record.link.linktype == ETHERNET and stop - pos == self.express.layout.size(size)
+            if plain and type(frame.body) is Advertisement:
+                self.express.learn(buf, pos, size, segment, frame)
+        return stop
