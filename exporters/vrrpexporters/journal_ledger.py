@@ -26,6 +26,35 @@ COMMIT_LAG: Final = 1.5  # seconds: an upper bound of how far the journal is beh
 MEMORY: Final = 4 * 3600.0  # seconds for which a silent router is remembered
 _SPLIT: Final = ("split_brain", "split_brain_suspected", "transient_dual_master")
 _KEPT_EPISODES: Final = 16
+_Cause = tuple[str, str]  # class and cause, as they are counted
+
+
+@dataclass(slots=True)
+class _Resumed:
+    """An episode of the last run that goes on in this one."""
+
+    before: Episode  # as the last run wrote it down
+    shown: Episode | None = None  # as this run told it last,
+    seen: float = 0.0  # and when
+    recounted: tuple[_Cause, _Cause] | None = None  # ended: what the judge counted it as, and what it was
+
+    def whole(self, episode: Episode, now: float) -> Episode:
+        """The judge's episode with its beginning. What was confirmed once was a split, however its rest looks."""
+        before = self.before
+        confirmed = before.cls == "split_brain" and episode.cls in _SPLIT
+        worse = before if confirmed or (episode.end is None and RANK[before.cls] <= RANK[episode.cls]) else episode
+        self.seen = now
+        self.shown = replace(
+            episode,
+            id=before.id,
+            cls=worse.cls,
+            cause=episode.cause if episode.cls == worse.cls else worse.cause,
+            start=before.start,
+            suspected=before.suspected if before.suspected is not None else episode.suspected,
+            confirmed=before.confirmed if before.confirmed is not None else episode.confirmed,
+            seconds=round((episode.end if episode.end is not None else now) - before.start, 6),
+        )
+        return self.shown
 
 
 @dataclass(slots=True)
@@ -34,10 +63,10 @@ class _Book:
 
     base: Counters = field(default_factory=Counters)
     last: Counters = field(default_factory=Counters)  # the judge's, when last seen
+    shown: Counters = field(default_factory=Counters)  # as exposed: never less than before
     open: list[StoredEpisode] = field(default_factory=list)  # of the last run, not found again yet
-    resumed: dict[str, Episode] = field(default_factory=dict)  # the judge's id -> the episode as it began
+    resumed: dict[str, _Resumed] = field(default_factory=dict)  # by the judge's id
     extra: list[Episode] = field(default_factory=list)  # ended or running ones that the judge knows nothing of
-    seconds: float = 0.0  # of split brain, as exposed: never less than before
     heard: float = 0.0
     vips: tuple[str, ...] = ()
 
@@ -65,6 +94,7 @@ class Ledger:
         now = judgement.end if judgement.end is not None else self._started
         routers = [self._router(row, now) for row in judgement.routers]
         known = {key_of(row) for row in routers}
+        self._forgotten(known)
         routers += self._silent(known, now, hearing)
         if len(routers) == len(judgement.routers):
             return replace(judgement, routers=tuple(routers))
@@ -82,15 +112,15 @@ class Ledger:
         self._give_up(book, now)
         if row.live:
             self._is_there(book, min((m.first for m in row.masters), default=now))
-        book.base = _rebased(book.base, book.last, row.counters)
+        if _total(row.counters.transitions) < _total(book.last.transitions):
+            book.base = _sum(book.base, book.last)  # forgotten and met again at once: what was counted is kept
         book.last = row.counters
-        # An episode's end is found out later than it was: until then it was counted as running.
-        book.seconds = max(book.seconds, book.base.split_seconds + row.counters.split_seconds)
-        if book.base == _NOTHING and not book.resumed and not book.extra and book.seconds == row.counters.split_seconds:
-            return row
+        self._close_lost(book, row.episodes)
         episodes = tuple(self._as_begun(book, e, now) for e in row.episodes)
         whole = tuple(sorted((*book.extra, *episodes), key=lambda e: e.start))
-        counters = replace(_sum(book.base, row.counters), split_seconds=book.seconds)
+        counters = book.shown = _shown(book.shown, _sum(book.base, row.counters))
+        if counters == row.counters and not book.resumed and not book.extra:
+            return row
         return replace(row, now=self._present(book, row), episodes=whole, counters=counters)
 
     @staticmethod
@@ -102,14 +132,14 @@ class Ledger:
         for index, episode in enumerate(book.extra):
             if episode.end is None:
                 book.extra[index] = _ended(episode, when)
-                _count(book, book.extra[index])
+                _count(book, _cause(book.extra[index]))
 
     def _found_again(self, book: _Book, row: RouterVerdict) -> None:
         """Open episodes of the last run that this run found as well."""
         for stored in list(book.open):
             for episode in row.episodes:
                 if episode.id not in book.resumed and _same(stored, episode):
-                    book.resumed[episode.id] = stored.episode
+                    book.resumed[episode.id] = _Resumed(stored.episode)
                     book.open.remove(stored)
                     if stored.episode.cls in _SPLIT and episode.cls in _SPLIT:
                         book.base = replace(book.base, split_episodes=book.base.split_episodes - 1)
@@ -120,35 +150,56 @@ class Ledger:
         if book.open and now - self._started > GRACE:
             for stored in book.open:
                 book.extra.append(_ended(stored.episode, stored.updated))
-                _count(book, book.extra[-1])
+                _count(book, _cause(book.extra[-1]))
             book.open = []
         del book.extra[:-_KEPT_EPISODES]
 
     @staticmethod
     def _as_begun(book: _Book, episode: Episode, now: float) -> Episode:
-        before = book.resumed.get(episode.id)
-        if before is None:
+        resumed = book.resumed.get(episode.id)
+        if resumed is None:
             return episode
-        worse = before if RANK[before.cls] <= RANK[episode.cls] and episode.end is None else episode
-        return replace(
-            episode,
-            id=before.id,
-            cls=worse.cls,
-            cause=episode.cause if episode.cls == worse.cls else worse.cause,
-            start=before.start,
-            suspected=before.suspected if before.suspected is not None else episode.suspected,
-            confirmed=before.confirmed if before.confirmed is not None else episode.confirmed,
-            seconds=round((episode.end if episode.end is not None else now) - before.start, 6),
-        )
+        whole = resumed.whole(episode, now)
+        recounted = None if whole.end is None else (_cause(episode), _cause(whole))
+        if recounted != resumed.recounted:  # it ended, or an end was taken back
+            for (judged, told), sign in ((resumed.recounted or _SAME, -1), (recounted or _SAME, 1)):
+                if judged != told:
+                    _count(book, judged, -sign)
+                    _count(book, told, sign)
+            resumed.recounted = recounted
+        return whole
+
+    @staticmethod
+    def _close_lost(book: _Book, episodes: Iterable[Episode], *, taken_back: bool = True) -> None:
+        """A split that this run found again, and then took for an ordinary change when only its end was left.
+
+        `taken_back`: the judge, too, counts it no more.
+        """
+        present = {episode.id for episode in episodes}
+        for key in [key for key in book.resumed if key not in present]:
+            resumed = book.resumed.pop(key)
+            if resumed.shown is not None and resumed.shown.end is None:
+                book.extra.append(_ended(resumed.shown, resumed.seen))
+                _count(book, _cause(book.extra[-1]))
+                if taken_back and resumed.before.cls in _SPLIT:
+                    book.base = replace(book.base, split_episodes=book.base.split_episodes + 1)
+
+    def _forgotten(self, known: set[RouterKey]) -> None:
+        """What the judge had counted of a router that it speaks of no more is kept."""
+        for key, book in self._books.items():
+            if key not in known and (book.last != _NOTHING or book.resumed):
+                self._close_lost(book, (), taken_back=False)
+                book.base = _sum(book.base, replace(book.last, adverts={}, invalid={}))
+                book.last = _NOTHING
 
     @staticmethod
     def _present(book: _Book, row: RouterVerdict) -> Finding:
         """What was confirmed before the restart is not suspected again but still so."""
         if row.now.cls == "split_brain_suspected":
             for episode in row.episodes:
-                before = book.resumed.get(episode.id)
-                if episode.end is None and before is not None and before.cls == "split_brain":
-                    return Finding(before.cls, before.cause)
+                resumed = book.resumed.get(episode.id)
+                if episode.end is None and resumed is not None and resumed.before.cls == "split_brain":
+                    return Finding(resumed.before.cls, resumed.before.cause)
         return row.now
 
     def _silent(self, known: set[RouterKey], now: float, hearing: bool) -> list[RouterVerdict]:
@@ -174,12 +225,14 @@ class Ledger:
             last = book.extra[-1]
             book.extra[-1] = replace(last, seconds=round(now - last.start, 6))
             finding = Finding("no_master", last.cause)
+        counters = book.shown = _shown(book.shown, book.base)
         segment, family, vrid = key
         worst = min([finding, *(Finding(e.cls, e.cause) for e in book.extra)], key=lambda f: RANK[f.cls])
-        return RouterVerdict(segment, family, vrid, book.vips, finding, worst, (), tuple(book.extra), 0, (), book.base)
+        return RouterVerdict(segment, family, vrid, book.vips, finding, worst, (), tuple(book.extra), 0, (), counters)
 
 
 _NOTHING: Final = Counters()
+_SAME: Final = (("", ""), ("", ""))
 _Key = TypeVar("_Key")
 
 
@@ -200,9 +253,12 @@ def _ended(episode: Episode, when: float) -> Episode:
     return replace(episode, end=when, seconds=round(when - episode.start, 6))
 
 
-def _count(book: _Book, episode: Episode) -> None:
-    key = (episode.cls, episode.cause or "")
-    by_cause = {**book.base.episodes_by_cause, key: book.base.episodes_by_cause.get(key, 0) + 1}
+def _cause(episode: Episode) -> _Cause:
+    return episode.cls, episode.cause or "none"
+
+
+def _count(book: _Book, cause: _Cause, number: int = 1) -> None:
+    by_cause = {**book.base.episodes_by_cause, cause: book.base.episodes_by_cause.get(cause, 0) + number}
     book.base = replace(book.base, episodes_by_cause=by_cause)
 
 
@@ -226,15 +282,24 @@ def _no_master(key: RouterKey, since: float, now: float) -> Episode:
     )
 
 
-def _rebased(base: Counters, last: Counters, current: Counters) -> Counters:
-    """The base after the judge forgot a router and met it again: what it had counted is kept."""
-    if current.split_episodes >= last.split_episodes and _total(current.transitions) >= _total(last.transitions):
-        return base
-    return _sum(base, last)
-
-
 def _total(counts: Mapping[str, int]) -> int:
     return sum(counts.values())
+
+
+def _shown(before: Counters, now: Counters) -> Counters:
+    """Never less than before: the judge may take an episode back, and find out an end later than it was."""
+    if before == _NOTHING == now:
+        return now
+    by_cause = dict(before.episodes_by_cause)
+    for key, number in now.episodes_by_cause.items():
+        if number > by_cause.get(key, 0):
+            by_cause[key] = number
+    return replace(
+        now,
+        split_episodes=max(now.split_episodes, before.split_episodes),
+        split_seconds=max(now.split_seconds, before.split_seconds),
+        episodes_by_cause=by_cause,
+    )
 
 
 def _sum(base: Counters, current: Counters) -> Counters:

@@ -195,13 +195,80 @@ def test_last_seen_survives() -> None:
 
 def test_counters_never_fall_when_the_judge_forgets_a_router_or_corrects_an_end() -> None:
     book, last = ledger(), (0, 0.0)
-    for episodes, seconds in [(1, 5.0), (1, 6.2), (1, 5.1), (1, 5.1), (0, 0.0), (1, 1.0), (2, 3.0)]:
-        counters = Counters({}, {}, {}, episodes, seconds, T0)
+    for judged in [(1, 5.0), (1, 6.2), (1, 5.1), (1, 5.1), None, (1, 1.0), (2, 3.0)]:
+        if judged is None:
+            book.continued(judgement())
+            continue
+        counters = Counters({}, {}, {}, *judged, T0)
         found = only(book.continued(judgement(router(51, counters=counters)))).counters
         assert (found.split_episodes, found.split_seconds) >= last
         assert found.split_seconds >= last[1]
         last = (found.split_episodes, found.split_seconds)
     assert last[0] == 3
+
+
+def test_an_episode_that_the_judge_takes_back_and_finds_again_is_counted_once() -> None:
+    book, cause = ledger(), ("split_brain", "peer_deaf")
+    for episodes, ended in [(1, 0), (1, 1), (1, 0), (1, 1), (0, 0), (1, 0), (1, 1)]:
+        counters = Counters({"10.9.0.1": 7}, {"preempted": 4}, {}, episodes, 1.0, T0, {cause: ended} if ended else {})
+        found = only(book.continued(judgement(router(51, counters=counters)))).counters
+    assert (found.split_episodes, found.episodes_by_cause, found.transitions) == (1, {cause: 1}, {"preempted": 4})
+
+
+def resumed_split(book: Ledger) -> RouterVerdict:
+    """One that was confirmed before the restart is suspected after it; as the judge says it."""
+    again = replace(episode(start=T0 + 3, cls="split_brain_suspected", cause=None), id="new")
+    counters = Counters({}, {}, {}, 1, 1.0, T0 + 4)
+    row = replace(split_router(), now=Finding("split_brain_suspected"), episodes=(again,), counters=counters)
+    assert only(book.continued(judgement(row, end=T0 + 4))).now.cls == "split_brain"
+    return row
+
+
+@pytest.mark.parametrize(
+    ("cls", "cause"), [("transient_dual_master", "advert_race"), ("split_brain_suspected", None), ("split_brain", None)]
+)
+def test_a_confirmed_split_that_ends_soon_after_a_restart_ends_as_the_split_that_it_was(
+    cls: str, cause: str | None
+) -> None:
+    before = episode(start=T0 - 30)
+    book = ledger({KEY: StoredRouter(KEY, T0, COUNTERS)}, StoredEpisode(KEY, before, T0 - 1))
+    row = resumed_split(book)
+    over = replace(row.episodes[0], end=T0 + 5, cls=cls, cause=cause)
+    counters = Counters({}, {}, {}, 1, 2.0, T0 + 5, {(cls, cause or "none"): 1})
+    for _ in range(2):
+        ended = replace(row, episodes=(over,), now=Finding("steady"), counters=counters)
+        found = only(book.continued(judgement(ended, end=T0 + 6)))
+        assert [(e.id, e.cls, e.end) for e in found.episodes] == [(before.id, "split_brain", T0 + 5)]
+        assert found.counters.split_episodes == 3
+        counted = {key: number for key, number in found.counters.episodes_by_cause.items() if number}
+        assert sum(counted.values()) == 3
+        assert {key[0] for key in counted} == {"split_brain"}
+    pushed_out = only(book.continued(judgement(replace(ended, episodes=()), end=T0 + 7)))
+    assert pushed_out.counters == found.counters
+
+
+def test_an_end_that_was_none_takes_its_count_back() -> None:
+    book = ledger({KEY: StoredRouter(KEY, T0, COUNTERS)}, StoredEpisode(KEY, episode(start=T0 - 30), T0 - 1))
+    row = resumed_split(book)
+    transient = {("transient_dual_master", "none"): 1}
+    for end, by_cause in [(T0 + 5, transient), (None, {}), (T0 + 6, transient)]:
+        last = replace(row.episodes[0], end=end, cls="transient_dual_master", cause=None)
+        counters = Counters({}, {}, {}, 1, 1.0, T0 + 5, by_cause)
+        found = only(book.continued(judgement(replace(row, episodes=(last,), counters=counters), end=T0 + 6)))
+    assert {k: n for k, n in found.counters.episodes_by_cause.items() if n} == {("split_brain", "peer_deaf"): 3}
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_split_of_which_only_the_end_was_seen_after_a_restart_ends_all_the_same(forgotten: bool) -> None:
+    """The judge takes it for a handover and drops it; whoever was told of the split must hear of its end."""
+    before = episode(start=T0 - 30)
+    book = ledger({KEY: StoredRouter(KEY, T0, COUNTERS)}, StoredEpisode(KEY, before, T0 - 1))
+    resumed_split(book)
+    dropped = () if forgotten else (router(51, counters=Counters({}, {}, {}, 0, 0.0, T0 + 4)),)
+    found = only(book.continued(judgement(*dropped, end=T0 + 5)))
+    assert [(e.id, e.cls, e.end) for e in found.episodes] == [(before.id, "split_brain", T0 + 4)]
+    assert found.counters.split_episodes == 3
+    assert found.counters.episodes_by_cause == {("split_brain", "peer_deaf"): 3}
 
 
 def test_an_open_episode_that_is_found_again_goes_on_and_is_not_counted_twice() -> None:
