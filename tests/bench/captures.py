@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from struct import Struct, pack
 
 from vrrpcore.addresses import VRRP_GROUP4, VRRP_GROUP6
@@ -33,9 +34,9 @@ class Speaker:
     ident: int = 0
     length: int = 0
 
-    def record(self, second: int) -> bytes:
-        """The record of one second."""
-        stamp = _RECORD.pack(START + second, self.phase, self.length, self.length)
+    def record(self, second: int, late: int = 0) -> bytes:
+        """The record of one second, `late` microseconds after its time."""
+        stamp = _RECORD.pack(START + second, self.phase + late, self.length, self.length)
         if not self.sum:
             return stamp + self.head
         self.ident = self.ident % 65535 + 1
@@ -88,18 +89,32 @@ def speakers(routers: int, contested: float, kinds: int = 4) -> list[Speaker]:
     return found
 
 
-def write(path: Path, adverts: int, routers: int = 2000, contested: float = 0.1, kinds: int = 4) -> Path:
-    """Write a capture unless it is there already; it appears under its name only when complete."""
+def _at(row: tuple[int, int, Speaker]) -> int:
+    return row[0]
+
+
+def write(
+    path: Path, adverts: int, routers: int = 2000, contested: float = 0.1, kinds: int = 4, jitter: int = 0
+) -> Path:
+    """Write a capture unless it is there already; it appears under its name only when complete.
+
+    `jitter`: each advert is up to so many microseconds late, so that their order changes from second to second.
+    """
     if path.exists():
         return path
+    random = Random(adverts)
     part = path.with_suffix(".part")
     everyone = speakers(routers, contested, kinds)
     written, second = 0, 0
     with part.open("wb", buffering=1 << 20) as file:
         file.write(pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
         while written < adverts:
-            now = everyone[: adverts - written]
-            file.write(b"".join([one.record(second) for one in now]))
+            now = [(one.phase, 0, one) for one in everyone]
+            if jitter:
+                late = [random.randrange(jitter) for _ in everyone]
+                now = sorted(((one.phase + more, more, one) for one, more in zip(everyone, late, strict=True)), key=_at)
+            now = now[: adverts - written]
+            file.write(b"".join([one.record(second, more) for _, more, one in now]))
             written += len(now)
             second += 1
     os.replace(part, path)

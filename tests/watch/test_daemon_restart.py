@@ -1,4 +1,4 @@
-"""A daemon that dies in a split and comes back at any moment of it tells one episode, with its end, and counts it once."""
+"""A daemon that dies in a split and comes back tells one episode, with its end, and counts it once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def split(judgement: Judgement) -> Episode | None:
 
 
 def restarts(name: str) -> Iterator[tuple[float, list[Timed], StoredEpisode, StoredRouter]]:
-    """Every moment of the split at which the daemon may die: what the journal then holds, and what is heard after it."""
+    """Every moment of the split at which the daemon may die: what the journal holds, and what is heard later."""
     frames = list(observer(name))
     for last in judgements(frames, Ledger(frames[0][0])):
         episode = split(last)

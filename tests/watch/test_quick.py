@@ -106,6 +106,14 @@ def test_the_benchmarks_capture_is_judged_the_same(tmp_path: Path, routers: int,
     assert expected[0].sensor.adverts == 3000
 
 
+@pytest.mark.parametrize("jitter", [30_000, 300_000])
+def test_adverts_that_overtake_each_other_are_judged_the_same(tmp_path: Path, jitter: int) -> None:
+    data = captures.write(tmp_path / "late.pcap", 3000, 40, 0.1, jitter=jitter).read_bytes()
+    expected = plain(data)
+    assert quick(data) == expected
+    assert quick(data, 4000) == expected
+
+
 def test_contents_that_are_counted_in_bulk_are_entered_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vrrpcore.judge.counting.MOST_PENDING", 50)
     monkeypatch.setattr("vrrpcore.judge.express.MOST", 7)
@@ -197,10 +205,11 @@ def test_random_scripts_are_judged_the_same(events: list[Event], lead: int) -> N
     assert quick(data) == plain(data)
 
 
+@pytest.mark.parametrize("jitter", [0, 30_000])
 @pytest.mark.parametrize("form", ["pcap", "pcapng"])
-def test_the_short_way_is_taken(tmp_path: Path, form: str) -> None:
+def test_the_short_way_is_taken(tmp_path: Path, form: str, jitter: int) -> None:
     """Else the equality above would prove nothing."""
-    data = captures.write(tmp_path / "bench.pcap", 3000, 40, 0.1).read_bytes()
+    data = captures.write(tmp_path / "bench.pcap", 3000, 40, 0.1, jitter=jitter).read_bytes()
     if form == "pcapng":
         data = pcapng([(r.time, r.frame) for r in Decoder().feed(data)], "<")
     decoder, judge, heard = Decoder(), Judge(), 0

@@ -204,9 +204,10 @@ class Counting:
 
     def account(self, adverts: int, now: float) -> None:
         """So many adverts took the short way, the last of them at `now`."""
+        judge = self.judge
+        judge.docket.now = now
         if not adverts:
             return
-        judge = self.judge
         judge.frames += adverts
         judge.count += adverts
         judge.end = now

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 #: Contents known at most; past it all are forgotten and learned again.
 MOST: Final = 32_768
+#: So often in vain within a few adverts each, and contents are not looked for any more where they were last time, until
+#: they would have been there more often than not.
+_LOST: Final = 8
+_GONE: Final = 16
+_NONE: Final[list[Unpack]] = [no_shape] * 256
 _JUMP: Final = 3599  # seconds between two records, beyond which the clock must be looked at
 
 
@@ -48,10 +53,12 @@ class Express:
         """Interfaces or files have changed: contents do not stand for what they stood for."""
         self.counting.settle()
         self._known: dict[Content, Known] = {}
-        #: by the first octet of the ethertype (+ 256: of the one behind a tag) and the low octet of the length
-        self._shapes: list[list[Unpack]] = [[no_shape] * 256 for _ in range(512)]
         self._unpackers: dict[tuple[int, int, int], Unpack] = {}
+        self._shapes: dict[int, list[Unpack]] = {}  # by the low octet of the length
+        #: by the first octet of the ethertype and the low octet of the length: the one that was learned last
+        self._likely: list[list[Unpack]] = [_NONE] * 256
         self._previous: Known | None = None
+        self._lost = 0  # how often what came next was not what came next last time
 
     # ---- the long way ----------------------------------------------------------------------------------------
 
@@ -99,7 +106,9 @@ class Express:
         if len(self._known) >= MOST:
             self.forget()
         unpack = self._unpacker(captured, ip.family, tags)
-        self._shapes[buf[at] if not tags else 256 + buf[at + 4]][captured & 0xFF] = unpack
+        if self._likely[buf[at]] is _NONE:
+            self._likely[buf[at]] = _NONE.copy()
+        self._likely[buf[at]][captured & 0xFF] = unpack
         _, _, before, head, ident, middle, key = unpack(buf, pos)
         content = (before, head, middle, key)
         known = self._known.get(content)
@@ -117,29 +126,43 @@ class Express:
         found = self._unpackers.get(shape)
         if found is None:
             found = self._unpackers[shape] = self.layout.shape(captured, family, tags)
+            self._shapes.setdefault(captured & 0xFF, []).append(found)
         return found
 
     # ---- the short way ---------------------------------------------------------------------------------------
 
     def run(self, buf: bytes, pos: int, end: int) -> tuple[int, int]:
-        """Work off records from `pos` on, up to `end`: (offset of the first one that takes the long way, how many).
+        """Work off and count records from `pos` on, up to `end`: (offset of the first for the long way, how many).
 
-        SLACK octets of whatever content must follow `end`. The records are counted in the judge already.
+        SLACK octets of whatever content must follow `end`.
         """
-        counting, docket, previous, units = self.counting, self.judge.docket, self._previous, self.layout.units
+        counting, docket, previous, lost, missed = self.counting, self.judge.docket, self._previous, self._lost, 0
+        get, likely, layout = self._known.get, self._likely, self.layout
+        kind, low, units = layout.lead + 12, layout.low, layout.units
         if previous is None:
             return pos, 0
         now, due, counted = docket.now, counting.serve(docket.now), 0
         try:
             while pos < end:
                 known = previous.after
-                seconds, fraction, before, head, ident, middle, key = known.unpack(buf, pos)
-                if key != known.key or head != known.head or before != known.before or middle != known.middle:
-                    found = self._find(buf, pos)
+                if lost < _LOST:
+                    seconds, fraction, before, head, ident, middle, key = known.unpack(buf, pos)
+                    same = key == known.key and head == known.head and before == known.before and middle == known.middle
+                else:
+                    shape = likely[buf[pos + kind]][buf[pos + low]]
+                    seconds, fraction, before, head, ident, middle, key = shape(buf, pos)
+                    same = False
+                if not same:
+                    found = get((before, head, middle, key))
                     if found is None:
-                        break
-                    known = previous.after = found
-                    seconds, fraction, _, _, ident, _, _ = known.unpack(buf, pos)
+                        found, seconds, fraction, ident = self._find(buf, pos)
+                        if found is None:
+                            break
+                    if found is known:
+                        lost -= 1
+                    else:
+                        known = previous.after = found
+                        lost, missed = (_GONE if lost >= _LOST else lost + 1 if counted - missed < 4 else 0), counted
                 time = seconds + fraction / units
                 if ident == known.following and known.least < time - known.last < known.lapse and now <= time < due:
                     rival = known.rival
@@ -165,17 +188,15 @@ class Express:
                 pos += known.size
                 counted += 1
         finally:  # also when Ctrl-C ends the reading
-            docket.now = now
-            self._previous = previous
+            self._previous, self._lost = previous, lost
             counting.account(counted, now)
         return pos, counted
 
-    def _find(self, buf: bytes, pos: int) -> Known | None:
-        """The content of a record, if it is known."""
-        layout = self.layout
-        at = pos + layout.lead + 12
-        kind = buf[at]
-        if kind in TAGS:
-            kind = 256 + buf[at + 4]
-        _, _, before, head, _, middle, key = self._shapes[kind][buf[pos + layout.low]](buf, pos)
-        return self._known.get((before, head, middle, key))
+    def _find(self, buf: bytes, pos: int) -> tuple[Known | None, int, float, int]:
+        """A record of whatever shape: its content, if it is known, its time and identification."""
+        for unpack in self._shapes.get(buf[pos + self.layout.low], ()):
+            seconds, fraction, before, head, ident, middle, key = unpack(buf, pos)
+            found = self._known.get((before, head, middle, key))
+            if found is not None:
+                return found, seconds, fraction, ident
+        return None, 0, 0.0, 0
