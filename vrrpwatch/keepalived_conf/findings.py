@@ -75,9 +75,14 @@ def mistakes(findings: Iterable[Finding]) -> frozenset[tuple[str, str]]:
 
 
 def config_test_code(findings: Iterable[Finding]) -> int:
-    """The exit code that `keepalived --config-test` gives for these findings: 0, 2, 5 or 6."""
-    codes = {each.exit_code for each in findings}
-    return next((code for code in (2, 6, 5) if code in codes), 0)
+    """The exit code that `keepalived --config-test` gives for these findings: 0, 2, 5 or 6.
+
+    An interface that is not there ends its test before it looks at scripts.
+    """
+    found = list(findings)
+    codes = {each.exit_code for each in found}
+    early = 5 in (each.exit_code for each in found if each.code == "interface-missing")
+    return next((code for code in ((2, 5) if early else (2, 6, 5)) if code in codes), 0)
 
 
 #: Findings beyond this number are counted, not listed: a template with 100,000 lines must not drown its reader.

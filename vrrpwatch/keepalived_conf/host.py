@@ -96,27 +96,21 @@ class _Host:
         """Users and groups that scripts run as."""
         defs = self._settings.global_defs
         where = defs.origins.get("script_user", defs.origin)
-        names = [(defs.script_user, defs.script_group, where)]
+        names = [(defs.script_user, defs.script_group, where, 5)]
         if defs.script_security and not defs.script_user:
-            names += [("keepalived_script", "", one.origin) for one, _ in commands(self._settings) if not one.user]
-        names += [(command.user, command.group, command.origin) for command, _ in commands(self._settings)]
-        for user, group, place in names:
+            names += [("keepalived_script", "", one.origin, 5) for one, _ in commands(self._settings) if not one.user]
+        names += [
+            (command.user, command.group, command.origin, 5 * _complained_of(owner))
+            for command, owner in commands(self._settings)
+        ]
+        for user, group, place, code in names:
+            severity = Severity.ERROR if code else Severity.WARNING
             if user and not _known(pwd.getpwnam, user):
-                self._tell(
-                    place,
-                    Severity.ERROR,
-                    "user-missing",
-                    f"there is no user {user} on this host; keepalived drops what runs as it",
-                    f"useradd -r {user}",
-                )
+                message = f"there is no user {user} on this host; keepalived drops what runs as it"
+                self._tell(place, severity, "user-missing", message, f"useradd -r {user}", code)
             elif group and not _known(grp.getgrnam, group):
-                self._tell(
-                    place,
-                    Severity.ERROR,
-                    "group-missing",
-                    f"there is no group {group} on this host; keepalived drops what runs as it",
-                    f"groupadd -r {group}",
-                )
+                message = f"there is no group {group} on this host; keepalived drops what runs as it"
+                self._tell(place, severity, "group-missing", message, f"groupadd -r {group}", code)
 
     def scripts(self) -> None:
         """Programs must be there and executable; what runs as root must not be writable by others."""
@@ -124,22 +118,26 @@ class _Host:
             if by_the_shell(command):
                 continue
             program, path = command.words[0], located(command)
+            said = _complained_of(owner)
             if not path:
                 self._tell(
                     command.origin,
-                    Severity.ERROR,
+                    Severity.ERROR if said else Severity.WARNING,
                     "script-missing",
-                    f"{owner}: {program} does not exist on this host; keepalived disables it",
+                    f"{owner}: {program} does not exist on this host; keepalived disables it"
+                    + ("" if said else " without a word"),
                     "install it, or correct the path",
+                    5 * said,
                 )
                 continue
             if not os.path.isfile(path) or not os.stat(path).st_mode & 0o111:
                 self._tell(
                     command.origin,
-                    Severity.ERROR,
+                    Severity.WARNING,
                     "script-not-executable",
-                    f"{owner}: {path} is not an executable file; keepalived disables it",
+                    f"{owner}: {path} is not an executable file; each run of it fails, which keepalived does not foresee",
                     f"chmod +x {path}",
+                    0,
                 )
                 continue
             if not program.startswith("/"):
@@ -158,16 +156,21 @@ class _Host:
         part = unsafe_part(path)
         if not part:
             return
-        secure = self._settings.global_defs.script_security
+        secure, said = self._settings.global_defs.script_security, _complained_of(owner)
+        then = "" if not secure else "; keepalived disables it" if said else "; keepalived disables it without a word"
         self._tell(
             command.origin,
             Severity.ERROR if secure else Severity.WARNING,
             "script-writable",
-            f"{owner}: {path} runs as root, but {part} can be changed by others"
-            + ("; keepalived disables it" if secure else ""),
+            f"{owner}: {path} runs as root, but {part} can be changed by others{then}",
             f"chown root {part}; chmod go-w {part}",
-            5 if secure else 6,
+            5 * said if secure else 6,
         )
+
+
+def _complained_of(owner: str) -> bool:
+    """Whether `keepalived --config-test` says that a script is disabled (measured: of those that are tracked only)."""
+    return owner.startswith("vrrp_script ")
 
 
 def _read(path: Path, default: str) -> str:

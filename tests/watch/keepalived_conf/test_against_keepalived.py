@@ -101,3 +101,49 @@ def _covered(file: Path, space: str) -> None:
     assert not missed, "\n".join([f"missed lines {missed}", *answer.messages])
     if answer.code >= 0:  # an HTTP_GET without a url kills keepalived 2.2.7 by SIGSEGV
         assert config_test_code(findings) == answer.code, "\n".join(answer.messages)
+
+
+NOWHERE = {
+    "the instance's": ("interface eth0", "interface nowhere0"),
+    "an address's": ("10.9.0.100", "10.9.0.100 dev nowhere0"),
+    "a tracked one": ("track_script {", "track_interface {\n nowhere0\n }\n track_script {"),
+    "a route's": ("track_script {", "virtual_routes {\n 10.1.0.0/16 dev nowhere0\n }\n track_script {"),
+    "none": ("eth0", "eth0"),
+}
+
+
+@pytest.mark.parametrize("change", NOWHERE.values(), ids=NOWHERE)
+def test_an_interface_that_is_not_there_comes_before_the_security_of_scripts(
+    change: tuple[str, str], space: str, tmp_path: Path
+) -> None:
+    text = (
+        "vrrp_script x {\n script /usr/bin/true\n}\nvrrp_instance A {\n interface eth0\n virtual_router_id 7\n"
+        " priority 9\n virtual_ipaddress {\n 10.9.0.100\n }\n track_script {\n x\n }\n}\n"
+    )
+    file = tmp_path / "keepalived.conf"
+    file.write_text(text.replace(*change))
+    reading = read_all(str(file), "node")
+    here = [
+        each for each in on_this_host(reading) if not each.code.startswith("interface-") or "nowhere0" in each.message
+    ]
+    assert config_test_code(here) == oracle.config_test(space, file).code == (5 if "nowhere0" in change[1] else 6)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o644])
+def test_scripts_that_others_can_change_or_nobody_can_run(
+    mode: int, tracked: bool, secure: bool, space: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "does.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(mode)
+    use = "track_script {\n x\n }" if tracked else f"notify_master {script}"
+    file = tmp_path / "keepalived.conf"
+    file.write_text(
+        ("global_defs {\n script_user root\n enable_script_security\n}\n" if secure else "")
+        + (f"vrrp_script x {{\n script {script}\n}}\n" if tracked else "")
+        + "vrrp_instance A {\n interface eth0\n virtual_router_id 7\n priority 9\n virtual_ipaddress {\n 10.9.0.100\n }\n"
+        + f" {use}\n}}\n"
+    )
+    _covered(file, space)
