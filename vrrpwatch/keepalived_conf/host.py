@@ -135,7 +135,7 @@ class _Host:
                     command.origin,
                     Severity.WARNING,
                     "script-not-executable",
-                    f"{owner}: {path} is not an executable file; each run of it fails, which keepalived does not foresee",
+                    f"{owner}: {path} is not an executable file; each run of it will fail",
                     f"chmod +x {path}",
                     0,
                 )

@@ -143,7 +143,7 @@ def test_scripts_that_others_can_change_or_nobody_can_run(
     file.write_text(
         ("global_defs {\n script_user root\n enable_script_security\n}\n" if secure else "")
         + (f"vrrp_script x {{\n script {script}\n}}\n" if tracked else "")
-        + "vrrp_instance A {\n interface eth0\n virtual_router_id 7\n priority 9\n virtual_ipaddress {\n 10.9.0.100\n }\n"
-        + f" {use}\n}}\n"
+        + "vrrp_instance A {\n interface eth0\n virtual_router_id 7\n priority 9\n"
+        + f" virtual_ipaddress {{\n 10.9.0.100\n }}\n {use}\n}}\n"
     )
     _covered(file, space)
