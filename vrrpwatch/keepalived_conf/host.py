@@ -8,7 +8,8 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from vrrpcore.settings import Command, Origin, Settings
+from vrrpcore.errors import ConfigError
+from vrrpcore.settings import Command, Origin, Route, Rule, Settings
 from vrrpcore.speaker.permission import unsafe_part
 from vrrpwatch.keepalived_conf.findings import Finding, Severity
 from vrrpwatch.keepalived_conf.read import Reading
@@ -27,6 +28,7 @@ def check_host(settings: Settings, interfaces: Path = _INTERFACES) -> list[Findi
     """Findings that only hold on this machine."""
     check = _Host(settings, interfaces)
     check.interfaces()
+    check.names()
     check.users()
     check.scripts()
     return check.found
@@ -89,6 +91,23 @@ class _Host:
                 self._tell(
                     where, Severity.WARNING, "interface-down", f"{owner}: {name} is down", f"ip link set {name} up", 0
                 )
+
+    def names(self) -> None:
+        """Routing tables, realms and the like that a route or rule names must be known to this host."""
+        settings = self._settings
+        rows: list[Route | Rule] = [*settings.routes, *settings.rules]
+        for instance in settings.instances:
+            rows += [*instance.routes, *instance.rules]
+        if not rows:
+            return
+        from vrrpcore.links import resolve  # netlink takes a tenth of a second to load
+
+        for row in rows:
+            try:
+                resolve(row)
+            except ConfigError as error:
+                message = f"{error}; keepalived drops the line"
+                self._tell(row.origin, Severity.ERROR, "name-unknown", message, "write the number")
 
     # -- users and scripts ---------------------------------------------------------------------------------------
 

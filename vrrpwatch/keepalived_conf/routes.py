@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from vrrpcore.settings import Nexthop, Route
 from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.bind import Binder, origin
-from vrrpwatch.keepalived_conf.network_words import WordReader, missing_value, table_name
+from vrrpwatch.keepalived_conf.network_words import missing_value, table_name
 from vrrpwatch.keepalived_conf.nodes import Line
+from vrrpwatch.keepalived_conf.route_options import OptionReader, realms, service
 from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked
 from vrrpwatch.keepalived_conf.words import Word
 
@@ -25,24 +24,6 @@ KINDS = (
     "anycast",
     "xresolve",
 )
-#: Words of a route that take a number, perhaps after `lock`.
-_NUMBERS = (
-    "hoplimit",
-    "advmss",
-    "rtt",
-    "rttvar",
-    "reordering",
-    "window",
-    "cwnd",
-    "ssthresh",
-    "rto_min",
-    "initcwnd",
-    "initrwnd",
-    "quickack",
-    "expires",
-    "fastopen_no_cookie",
-)
-_OTHERS = ("realms", "features", "congctl", "pref", "ttl-propagate", "vrf", "as", "encap")
 _PROTOCOLS = (
     "kernel",
     "boot",
@@ -68,7 +49,7 @@ _PROTOCOLS = (
 )
 
 
-class _RouteReader(WordReader):
+class _RouteReader(OptionReader):
     def read(self) -> Route:
         self.destination: tuple[bytes, int] | None = None
         self.has_destination = False
@@ -99,9 +80,9 @@ class _RouteReader(WordReader):
         elif name in ("dev", "oif"):
             self.dev = self.interface(self.value())
         elif name in ("metric", "priority", "preference"):
-            self.found["metric"] = checked(self.value(), values.unsigned_any_base)
+            self.found["metric"] = checked(self.value(), values.unsigned)
         elif name in ("tos", "dsfield"):
-            self.found["tos"] = self.value().text
+            self.found["tos"] = service(self.value())
         elif name == "table":
             self.found["table"] = table_name(self.value())
         elif name == "scope":
@@ -109,14 +90,9 @@ class _RouteReader(WordReader):
             self.found["scope"] = scope.text
         elif name == "protocol":
             self._protocol(self.value())
-        elif name in ("onlink", "no_track", "add", "append", "prepend", "or", "track_group", "mtu"):
+        elif name in ("onlink", "no_track", "add", "append", "prepend", "or", "track_group"):
             self._plain(name)
-        elif name in _NUMBERS:
-            number = self.value()
-            checked(self.value() if number.text == "lock" else number, _time_or_number)
-        elif name in _OTHERS:
-            self._other(name)
-        else:
+        elif not self.metric(name) and not self.option(word):
             self._target(word)
 
     def _plain(self, name: str) -> None:
@@ -126,32 +102,10 @@ class _RouteReader(WordReader):
             self.found["no_track"] = True
         elif name == "track_group":
             self.found["track_group"] = self.value().text
-        elif name == "mtu":
-            word = self.value()
-            if word.text == "lock":
-                self.found["mtu_lock"], word = True, self.value()
-            self.found["mtu"] = checked(word, values.unsigned_any_base)
         elif name == "or":
             self.binder.warn(self.line, "deprecated", '"or" is deprecated', "write nexthop via …", exit_code=5)
             self.hops += [Nexthop(self.via), Nexthop(self.address(self.value()))]
             self.via = None
-
-    def _other(self, name: str) -> None:
-        word = self.value()
-        if name == "realms":
-            self.set_family(word, 4)
-        elif name == "pref":
-            self.set_family(word, 6)
-        elif name in ("congctl", "as") and word.text in ("lock", "to"):
-            self.value()
-        elif name == "encap":
-            while self.at + 2 < len(self.words) and self.words[self.at + 1].text not in (
-                "via",
-                "dev",
-                "nexthop",
-                "table",
-            ):
-                self.at += 1
 
     def _via(self, word: Word) -> None:
         if word.text == "gw":
@@ -198,7 +152,7 @@ class _RouteReader(WordReader):
             raise BadWord(self.words[self.at], f"'{self.words[self.at].text}' cannot follow nexthops")
 
     def _nexthop(self) -> Nexthop:
-        via, dev, weight, onlink, others = None, "", 1, False, []
+        via, dev, weight, onlink, flow, encap = None, "", 1, False, "", None
         while self.at < len(self.words) and self.words[self.at].text != "nexthop":
             name = self.words[self.at].text
             if name == "via":
@@ -209,18 +163,21 @@ class _RouteReader(WordReader):
             elif name == "dev":
                 dev = self.interface(self.value())
             elif name == "weight":
-                weight = checked(self.value(), values.unsigned_any_base, 1, 256)
+                weight = checked(self.value(), values.unsigned, 1, 256)
             elif name == "onlink":
                 onlink = True
-            elif name in ("encap", "realms"):
-                others += [name, self.value().text]
+            elif name == "realms":
+                flow = realms(self.value())
+            elif name == "encap":
+                encap = self.encap()
             else:
                 break
             self.at += 1
-        return Nexthop(via, dev, weight, onlink, tuple(others))
+        return Nexthop(via, dev, weight, onlink, flow, encap)
 
     def _finish(self) -> Route:
         hops = self.hops
+        self.collected()
         if not hops and (self.via is not None or self.dev or self.onlink):
             hops = [Nexthop(self.via, self.dev, 1, self.onlink)]
         if not self.found.get("no_track"):
@@ -250,12 +207,6 @@ class _RouteReader(WordReader):
         packed, length = self.destination or (self.zero(), 0)
         words = tuple(word.text for word in self.words)
         return Route(packed, length, tuple(hops), words=words, origin=origin(self.line, self.words[0]), **self.found)
-
-
-def _time_or_number(text: str) -> str:
-    if not re.fullmatch(r"(0x[0-9a-fA-F]+|[0-9]+)(\.[0-9]+)?(s|ms|sec|secs|msec|msecs)?", text):
-        raise values.Rejected(f"'{text}' is not a number")
-    return text
 
 
 def route(binder: Binder, line: Line, what: str) -> Route | None:

@@ -7,6 +7,7 @@ from vrrpwatch.keepalived_conf import values
 from vrrpwatch.keepalived_conf.bind import Binder, origin
 from vrrpwatch.keepalived_conf.network_words import WordReader, missing_value, table_name
 from vrrpwatch.keepalived_conf.nodes import Line
+from vrrpwatch.keepalived_conf.route_options import ip_protocol, number_range, realms, service
 from vrrpwatch.keepalived_conf.table import BadWord, Missing, checked
 from vrrpwatch.keepalived_conf.words import Word
 
@@ -31,6 +32,15 @@ class _RuleReader(WordReader):
                 "add preference N",
                 exit_code=5,
             )
+        if self.found.get("protocol") not in (None, 18) and not self.found.get("no_track"):
+            self.binder.warn(
+                self.line,
+                "route-protocol",
+                "keepalived sets its own protocol on rules that it tracks",
+                "add no_track",
+                exit_code=5,
+            )
+            del self.found["protocol"]
         words = tuple(word.text for word in self.words)
         return Rule(
             self.family or 4, action=self.action, words=words, origin=origin(self.line, self.words[0]), **self.found
@@ -43,19 +53,25 @@ class _RuleReader(WordReader):
 
     def _option(self, word: Word) -> None:
         name = word.text
-        if name in ("inet", "inet6"):
-            self.set_family(word, 6 if name == "inet6" else 4)
+        if name == "inet":
+            self.set_family(word, 4)
+        elif name == "inet6":
+            self.set_family(word, 6)
+            self.at += 1  # keepalived skips the word behind it
         elif name in ("from", "to"):
             self.found["source" if name == "from" else "destination"] = self.network(self.value())
         elif name in ("table", "lookup"):
-            self.found["table"] = table_name(self.value())
+            table = self.value()
+            self.found["table"] = table_name(table)
+            if self.found["table"] in ("0", "unspec"):
+                raise BadWord(table, "table 0 is none")
             self._act(word, "table")
         elif name == "not":
             self.found["invert"] = True
         elif name in ("preference", "order", "priority"):
             self.found["priority"] = checked(self.value(), values.unsigned_any_base)
         elif name in ("tos", "dsfield"):
-            self.found["tos"] = self.value().text
+            self.found["tos"] = service(self.value())
         elif name == "fwmark":
             self._mark(self.value())
         elif name in ("dev", "iif"):
@@ -78,25 +94,30 @@ class _RuleReader(WordReader):
 
     def _rare(self, word: Word) -> None:
         name = word.text
-        if name in (
-            "realms",
-            "suppress_prefixlength",
-            "sup_pl",
-            "suppress_ifgroup",
-            "sup_group",
-            "tunnel-id",
-            "uidrange",
-            "protocol",
-            "ipproto",
-            "ip_proto",
-            "sport",
-            "dport",
-        ):
-            self.value()
-            return
-        if name == "l3mdev":
+        if name == "realms":
+            self.found["realms"] = realms(self.value())
+        elif name in ("suppress_prefixlength", "sup_pl"):
+            self.found["suppress_prefixlength"] = checked(self.value(), values.unsigned)
+        elif name in ("suppress_ifgroup", "sup_group"):
+            self.found["suppress_group"] = self.value().text
+        elif name == "tunnel-id":
+            self.found["tunnel_id"] = checked(self.value(), values.unsigned)
+        elif name == "uidrange":
+            self.found["users"] = number_range(self.value(), values.UINT_MAX)
+        elif name == "protocol":
+            self.found["protocol"] = checked(self.value(), values.unsigned, 0, 255)
+        elif name == "ipproto":
+            self.found["ip_protocol"] = ip_protocol(self.value())
+        elif name in ("sport", "dport"):
+            self.found["source_ports" if name == "sport" else "destination_ports"] = number_range(self.value(), 0xFFFF)
+        elif name == "l3mdev":
+            self.found["l3mdev"] = True
             self._act(word, "table")
-            return
+        else:
+            self._action(word)
+
+    def _action(self, word: Word) -> None:
+        name = word.text
         if name == "type":
             word = self.value()
             name = word.text

@@ -12,7 +12,15 @@ from vrrpcore.links.interfaces import Address, Interface, Interfaces
 from vrrpcore.links.linkbeat import Linkbeat
 from vrrpcore.links.losses import Losses
 from vrrpcore.links.requests import Requests
-from vrrpcore.links.routes import exclusive, number_rules, render_route, render_rule, route_protocol
+from vrrpcore.links.routes import (
+    exclusive,
+    number_rules,
+    render_route,
+    render_rule,
+    resolvable,
+    resolve,
+    route_protocol,
+)
 from vrrpcore.links.sysctls import Sysctls
 from vrrpcore.links.vmacs import create_vmac, raise_link, remove_link
 
@@ -35,6 +43,8 @@ __all__ = [
     "render_address",
     "render_route",
     "render_rule",
+    "resolvable",
+    "resolve",
     "route_protocol",
     "silence_reports",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pyroute2.netlink.rtnl import rt_proto, rt_scope, rt_type
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
@@ -15,31 +15,22 @@ from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError
 from vrrpcore.settings import Nexthop, Route, Rule, Settings
 
+from .route_options import attribute, encapsulation, extended, named, realms, route_attributes, rule_attributes, service
+
 _KEEPALIVED_PROTOCOL: Final = 18  # RTPROT_KEEPALIVED
 _TABLES: Final = {"": 254, "main": 254, "local": 255, "default": 253, "unspec": 0}
 _ADD, _DELETE = 0x5 | 0x400 | 0x100, 0x5  # request, ack, create, replace
 _ONLINK: Final = 4
+_RTA_GATEWAY, _RTA_MULTIPATH, _RTA_FLOW = 5, 9, 11
 _FIRST_RULE: Final = 16384
+_Row = TypeVar("_Row", Route, Rule)
 
 
-def table_number(
-    name: str, files: tuple[str, ...] = ("/etc/iproute2/rt_tables", "/usr/share/iproute2/rt_tables")
-) -> int:
+def table_number(name: str) -> int:
     """A routing table by number or by its name in rt_tables; ConfigError when nobody knows it."""
     if name in _TABLES:
         return _TABLES[name]
-    if name.isdigit():
-        return int(name)
-    for file in files:
-        try:
-            lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            words = line.split("#")[0].split()
-            if len(words) == 2 and words[1] == name and words[0].isdigit():
-                return int(words[0])
-    raise ConfigError(f"routing table {name}: not a number and not in rt_tables")
+    return named(name, "rt_tables", "routing table")
 
 
 def _hop(hop: Nexthop, indexes: dict[str, int]) -> list[tuple[str, Any]]:
@@ -62,9 +53,9 @@ def render_route(route: Route, indexes: dict[str, int], *, add: bool, dev: str =
     message["table"] = table if table < 256 else 0
     message["type"] = rt_type.get(route.kind, 1)
     message["proto"] = route_protocol(route) if add else 0
-    linked = not any(hop.via for hop in route.nexthops) and route.kind == "unicast" and route.family == 4
-    message["scope"] = _number(route.scope, rt_scope, 253 if linked else 0)
-    message["tos"] = int(route.tos, 0) if route.tos and route.tos[0].isdigit() else 0
+    message["scope"] = _number(route.scope, rt_scope, 0)
+    message["tos"] = service(route.tos)
+    message["src_len"] = route.from_network[1] if route.from_network is not None else 0
     attributes: list[tuple[str, Any]] = [("RTA_TABLE", table)]
     if route.prefixlen:
         attributes.append(("RTA_DST", text(route.destination)))
@@ -73,18 +64,16 @@ def render_route(route: Route, indexes: dict[str, int], *, add: bool, dev: str =
     if route.source is not None:
         attributes.append(("RTA_PREFSRC", text(route.source)))
     hops = route.nexthops or ((Nexthop(dev=dev),) if dev and route.kind == "unicast" else ())
-    if len(hops) == 1:
+    more = route_attributes(route, add=add)
+    if len(hops) == 1 and not hops[0].realms and hops[0].encap is None:
         attributes += _hop(hops[0], indexes)
         message["flags"] = _ONLINK if hops[0].onlink else 0
     elif hops:
-        attributes.append(("RTA_MULTIPATH", [_multipath(hop, indexes) for hop in hops]))
-    if route.mtu is not None:
-        metrics = [("RTAX_MTU", route.mtu)]
-        attributes.append(("RTA_METRICS", {"attrs": metrics}))
+        more += attribute(_RTA_MULTIPATH, b"".join(_multipath(hop, indexes) for hop in hops))
     message["attrs"] = attributes
     message["header"] = {"type": 24 if add else 25, "flags": _ADD if add else _DELETE, "sequence_number": 0, "pid": 0}
     message.encode()
-    return bytes(message.data)
+    return extended(bytes(message.data), more)
 
 
 def exclusive(message: bytes) -> bytes:
@@ -98,14 +87,17 @@ def route_protocol(route: Route) -> int:
     return _number(route.protocol, rt_proto, _KEEPALIVED_PROTOCOL)
 
 
-def _multipath(hop: Nexthop, indexes: dict[str, int]) -> dict[str, Any]:
-    attributes = [each for each in _hop(hop, indexes) if each[0] != "RTA_OIF"]
-    return {
-        "oif": indexes.get(hop.dev, 0),
-        "hops": hop.weight - 1,
-        "flags": _ONLINK if hop.onlink else 0,
-        "attrs": attributes,
-    }
+def _multipath(hop: Nexthop, indexes: dict[str, int]) -> bytes:
+    """struct rtnexthop (length, flags, weight - 1, interface) and its attributes."""
+    if hop.dev and hop.dev not in indexes:
+        raise ConfigError(f"route: there is no interface {hop.dev}")
+    inner = attribute(_RTA_GATEWAY, hop.via) if hop.via is not None else b""
+    if hop.realms:
+        inner += attribute(_RTA_FLOW, struct.pack("=I", realms(hop.realms)))
+    if hop.encap is not None:
+        inner += encapsulation(hop.encap)
+    flags = _ONLINK if hop.onlink else 0
+    return struct.pack("=HBBi", 8 + len(inner), flags, hop.weight - 1, indexes.get(hop.dev, 0)) + inner
 
 
 def _number(word: str, names: dict[str, int], default: int) -> int:
@@ -134,18 +126,59 @@ def number_rules(settings: Settings) -> Settings:
     return replace(settings, rules=static, instances=instances)
 
 
+def resolvable(settings: Settings) -> tuple[Settings, list[str]]:
+    """Without the routes and rules whose names nobody here knows (tables, realms, …), and a line for each of those."""
+    lost: list[str] = []
+
+    def known(rows: tuple[_Row, ...], what: str) -> tuple[_Row, ...]:
+        found = []
+        for each in rows:
+            try:
+                resolve(each)
+                found.append(each)
+            except ConfigError as error:
+                lost.append(f"{what} {' '.join(each.words)} is left out: {error}")
+        return tuple(found)
+
+    instances = tuple(
+        replace(
+            each,
+            routes=known(each.routes, f"({each.name}) route"),
+            rules=known(each.rules, f"({each.name}) rule"),
+        )
+        if each.routes or each.rules
+        else each
+        for each in settings.instances
+    )
+    routes, rules = known(settings.routes, "static route"), known(settings.rules, "static rule")
+    return replace(settings, instances=instances, routes=routes, rules=rules), lost
+
+
+def resolve(row: Route | Rule) -> None:
+    """ConfigError when it names a table, realm, … that this host does not know."""
+    table_number(row.table)
+    service(row.tos)
+    if isinstance(row, Rule):
+        rule_attributes(row)
+    else:
+        route_attributes(row, add=True)
+        for hop in row.nexthops:
+            _multipath(replace(hop, dev=""), {})
+
+
 def render_rule(rule: Rule, *, add: bool) -> bytes:
     """The request for one policy rule."""
     actions = {"table": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
     message = fibmsg()
     message["family"] = 2 if rule.family == 4 else 10
     message["action"] = actions[rule.action]
-    table = table_number(rule.table) if rule.action == "table" else 0
+    table = table_number(rule.table) if rule.action == "table" and not rule.l3mdev else 0
     message["table"] = table if table < 256 else 0
     message["flags"] = 2 if rule.invert else 0  # FIB_RULE_INVERT
+    message["tos"] = service(rule.tos)
     attributes: list[tuple[str, Any]] = [("FRA_TABLE", table)] if table else []
     if add:
-        attributes.append(("FRA_PROTOCOL", _KEEPALIVED_PROTOCOL))
+        attributes.append(("FRA_PROTOCOL", rule_protocol(rule)))
     for name, network, field in (("FRA_SRC", rule.source, "src_len"), ("FRA_DST", rule.destination, "dst_len")):
         if network is not None:
             message[field] = network[1]
@@ -162,4 +195,9 @@ def render_rule(rule: Rule, *, add: bool) -> bytes:
     bits = 0x5 | 0x400 | 0x200 if add else 0x5  # rules: exclusive, so that a reload does not double them
     message["header"] = {"type": 32 if add else 33, "flags": bits, "sequence_number": 0, "pid": 0}
     message.encode()
-    return bytes(message.data)
+    return extended(bytes(message.data), rule_attributes(rule))
+
+
+def rule_protocol(rule: Rule) -> int:
+    """The number that the kernel keeps with the rule to say whose it is."""
+    return _KEEPALIVED_PROTOCOL if rule.protocol is None else rule.protocol

@@ -38,7 +38,7 @@ from vrrpcore.settings.host import (
     TrackProcess,
     TrackScript,
 )
-from vrrpcore.settings.network import Nexthop, Route, Rule, VirtualAddress
+from vrrpcore.settings.network import Encap, Nexthop, Route, Rule, VirtualAddress
 from vrrpcore.settings.origins import NOWHERE, Origin, UnusedKeyword
 from vrrpcore.settings.root import Settings
 from vrrpcore.settings.vrrp import (
@@ -57,6 +57,7 @@ __all__ = [
     "BfdInstance",
     "Checker",
     "Command",
+    "Encap",
     "Fifo",
     "Forwarding",
     "GarpGroup",

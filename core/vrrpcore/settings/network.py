@@ -42,6 +42,20 @@ class VirtualAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Encap:
+    """How a route wraps its packets: `kind` is ip, ip6, mpls or ila; what was not given is None."""
+
+    kind: str
+    id: int | None = None
+    destination: bytes | None = None
+    source: bytes | None = None
+    ttl: int | None = None  # hop limit
+    tos: int | None = None  # traffic class
+    flags: int | None = None
+    labels: tuple[int, ...] = ()  # mpls, the outermost first
+
+
+@dataclass(frozen=True, slots=True)
 class Nexthop:
     """One next hop of a multipath route, or the only one of a simple route."""
 
@@ -49,7 +63,8 @@ class Nexthop:
     dev: str = ""
     weight: int = 1
     onlink: bool = False
-    options: tuple[str, ...] = ()  # words that are handed to the kernel unread here
+    realms: str = ""
+    encap: Encap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +82,15 @@ class Route:
     scope: str = ""
     protocol: str = ""
     tos: str = ""
-    mtu: int | None = None
-    mtu_lock: bool = False
+    #: Name -> value as the kernel takes it: rtt in 1/8 ms, rttvar in 1/4 ms, rto_min in ms, features as bits.
+    metrics: tuple[tuple[str, int], ...] = ()
+    locked: tuple[str, ...] = ()  # metrics that path discovery may not change
+    congctl: str = ""  # congestion control algorithm
+    realms: str = ""  # IPv4: TO or FROM/TO, numbers or names of rt_realms
+    pref: int | None = None  # IPv6: 0 medium, 1 high, 3 low
+    expires_seconds: int | None = None  # IPv6
+    ttl_propagate: bool | None = None
+    encap: Encap | None = None
     no_track: bool = False
     track_group: str = ""
     words: tuple[str, ...] = ()
@@ -94,6 +116,16 @@ class Rule:
     fwmark: int | None = None
     fwmask: int | None = None
     tos: str = ""
+    realms: str = ""
+    suppress_prefixlength: int | None = None
+    suppress_group: str = ""  # of interfaces: number, or name of /etc/iproute2/group
+    tunnel_id: int | None = None
+    users: tuple[int, int] | None = None  # first and last
+    protocol: int | None = None  # whose the rule is
+    ip_protocol: int | None = None
+    source_ports: tuple[int, int] | None = None
+    destination_ports: tuple[int, int] | None = None
+    l3mdev: bool = False
     iif: str = ""
     oif: str = ""
     no_track: bool = False

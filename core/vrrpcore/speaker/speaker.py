@@ -15,7 +15,7 @@ from typing import Final
 
 from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError, SourceError, VrrpwatchError
-from vrrpcore.links import number_rules
+from vrrpcore.links import number_rules, resolvable
 from vrrpcore.machine import State, remark
 from vrrpcore.settings import Instance, Settings
 from vrrpcore.speaker.announce import Pacer, pacers
@@ -45,7 +45,7 @@ class Speaker:
     """The active speaker of one configuration. `open`, `start`, then `run` until `stop` was called, `close`."""
 
     def __init__(self, settings: Settings, report: Report) -> None:
-        self.settings = number_rules(settings)
+        self.settings, self._left_out = resolvable(number_rules(settings))
         self.routers: dict[str, VirtualRouter] = {}
         self.journal = Journal(report)
         self.stopping = False
@@ -104,6 +104,7 @@ class Speaker:
     def start(self) -> None:
         """Start every machine, after the startup delay where there is one."""
         now = time.monotonic()
+        self._tell_left_out()
         delay = self.settings.global_defs.startup_delay_seconds
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         delay = max(delay, self.settings.global_defs.delay_after_boot_seconds - since_boot)
@@ -112,6 +113,10 @@ class Speaker:
         for router in self.routers.values():
             self._start(router, now, delay)
         self._next_rows = now
+
+    def _tell_left_out(self) -> None:
+        for line in self._left_out:
+            self.journal.log("error", line)
 
     def _start(self, router: VirtualRouter, now: float, delay: float = 0.0) -> None:
         if delay > 0:
@@ -354,7 +359,9 @@ class Speaker:
     def reload(self, settings: Settings) -> None:
         """Take over a new configuration: what may stay stays (a master stays master), the rest stops or starts."""
         now = time.monotonic()
-        self.settings = settings = number_rules(settings)
+        settings, self._left_out = resolvable(number_rules(settings))
+        self.settings = settings
+        self._tell_left_out()
         self._pacers = pacers(settings)
         self.hosting.own_links.configure(settings)
         wanted = {each.name: each for each in settings.instances}
