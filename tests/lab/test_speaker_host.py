@@ -222,6 +222,20 @@ def test_an_address_taken_off_from_outside_is_put_back_and_announced(
 
 
 @pytest.mark.needs("keepalived")
+def test_what_this_host_cannot_have_is_left_out_and_said_once(a: Host, start: RunAll) -> None:
+    """An address that the kernel refuses was not "removed from outside"; a table without a number stops nobody."""
+    routes = ("virtual_routes {", "192.0.2.0/30 dev eth0 table nowhere", "192.0.2.4/30 dev eth0", "}")
+    ours = start(conf(*routes, vips=(f"{VIP}/24", "10.9.0.102/24 scope link")))
+    ours.program.wait_for("adding 10.9.0.102: ")
+    settled(a, lambda: "192.0.2.4/30" in str(listing(a)), "the route that is known")
+    assert "192.0.2.0/30" not in str(listing(a))
+    ours.stop()
+    said = ours.program.text()
+    assert said.count("192.0.2.0/30 dev eth0 table nowhere is left out: routing table nowhere") == 1
+    assert said.count("adding 10.9.0.102: ") == 1
+    assert "put back" not in said
+
+
 def test_a_reload_keeps_the_master_and_takes_new_numbers(a: Host, b: Host, start: RunAll, tmp_path: Path) -> None:
     capture = Capture(tmp_path / "reload.pcap")
     second = keepalived_config(52, 254, ["10.9.0.152/24"], name="VI_2", interval=0.2, version=3).split("}\n", 1)[1]

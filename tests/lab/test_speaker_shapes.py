@@ -28,7 +28,7 @@ from vrrpwatch.lab import Keepalived, Lab, Watcher
 pytestmark = [pytest.mark.root, pytest.mark.live, pytest.mark.needs("keepalived", "iproute2")]
 STAGES = ("before", "master", "backup", "master again", "stopped")
 #: What the kernel counts, not what a router decides.
-CHANCE = ("valid_life_time", "ifindex", "link_index")
+CHANCE = ("valid_life_time", "ifindex", "link_index", "expires")
 #: The hosts' own addresses: when the kernel tells of their groups is its own affair.
 OWN_GROUPS = {solicited_node(pack(each)) for each in ("fe80::ff:fe00:1", "fd00:9::1")}
 NEIGHBOUR = bytes.fromhex("020000000002")

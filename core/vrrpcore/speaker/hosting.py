@@ -133,7 +133,9 @@ class Hosting:
             address, index = router.places[at]
             if number in (0, errno.EEXIST):
                 self.interfaces.assume(index, address.address, address.prefixlen)
+                router.refused.discard(at)
             else:
+                router.refused.add(at)
                 self._log("error", f"({router.name}) adding {text(address.address)}: {reason(number)}")
 
     def enforce_accept(self, instances: Iterable[Instance]) -> None:

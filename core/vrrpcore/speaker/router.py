@@ -25,8 +25,8 @@ class VirtualRouter:
 
     __slots__ = (
         "add_messages", "adverts", "announcements", "armed", "base", "carrier", "deadline", "delete_messages",
-        "devices", "faults", "hurry", "instance", "last_source", "machine", "places", "route_add", "route_delete",
-        "route_keep", "sender", "sides", "start_at", "sync_group", "virtual",
+        "devices", "faults", "hurry", "instance", "last_source", "machine", "places", "refused", "route_add",
+        "route_delete", "route_keep", "sender", "sides", "start_at", "sync_group", "virtual",
     )  # fmt: skip
 
     def __init__(self, instance: Instance, base: int, carrier: int) -> None:
@@ -39,6 +39,7 @@ class VirtualRouter:
         self.virtual = frozenset(each.address for each in (*instance.addresses, *instance.excluded_addresses))
         self.places: tuple[tuple[VirtualAddress, int], ...] = ()
         self.add_messages: tuple[bytes, ...] = ()
+        self.refused: set[int] = set()  # positions of addresses that the kernel did not take
         self.delete_messages: tuple[bytes, ...] = ()
         self.route_add: tuple[bytes, ...] = ()
         self.route_delete: tuple[bytes, ...] = ()
@@ -100,6 +101,7 @@ class VirtualRouter:
             if interface.index != self.carrier and (own or instance.garp.extra_if_all):
                 extra.setdefault(interface.index, rows[-1])  # one address is enough for the switches
         self.places = tuple(places)
+        self.refused.clear()
         self.add_messages = tuple(render_address(each, index, add=True) for each, index in places)
         self.delete_messages = tuple(render_address(each, index, add=False) for each, index in reversed(places))
         kept_alive = shots(tuple(extra.values()), forwarding)

@@ -103,7 +103,10 @@ class HostWatch:
         gone = [
             at
             for at, (address, index) in enumerate(router.places)
-            if not address.no_track and index in interfaces and interfaces[index].holds(address.address) is None
+            if not address.no_track
+            and at not in router.refused
+            and index in interfaces
+            and interfaces[index].holds(address.address) is None
         ]
         if not gone:
             return

@@ -147,3 +147,61 @@ def test_scripts_that_others_can_change_or_nobody_can_run(
         + f" virtual_ipaddress {{\n 10.9.0.100\n }}\n {use}\n}}\n"
     )
     _covered(file, space)
+
+
+_VIA = "192.0.2.0/30 via 10.9.0.2 dev eth0 "
+_VIA6 = "2001:db8::/48 via fd00:9::2 dev eth0 "
+_FROM = "from 10.9.0.100 table 9 priority 5 "
+#: What a route or rule may say, and what it may not: every line is asked about alone.
+TAKEN = (
+    *(_VIA + more for more in ("window 0", "mtu 4294967295", "realms 0x5/6", "features ecn mtu 1400", "congctl foo")),
+    *(_VIA + more for more in ("tos AF11", "metric 4294967295", "hoplimit 255", "advmss lock 9", "advmss 9 advmss 8")),
+    *(_VIA + more for more in ("encap mpls 100/200", "encap ip id 5 dst 10.1.1.1", "rtt 1.5secs", "rto_min lock 7ms")),
+    *(_VIA6 + more for more in ("pref medium", "pref 3", "expires 0", "from 2001:db8::1", "ttl-propagate enabled")),
+    _VIA6 + "encap ip6 dst 2001::1 tc 255 flags 1",
+    *(
+        _FROM + more
+        for more in ("sport 90-80", "sport 0-70000", "uidrange 6-5", "ipproto TCP", "ipproto 47", "sup_pl 4")
+    ),
+    *(
+        _FROM + more
+        for more in ("suppress_prefixlength 200", "sup_group 5", "tunnel-id 7", "realms 0x5/3", "dsfield CS1")
+    ),
+    *(_FROM + more for more in ("fwmark 0x5/0x3", "not", "iif eth0 oif eth1", "protocol 7 no_track")),
+)
+REFUSED = (
+    *(
+        _VIA + more
+        for more in ("rttvar 99999999999", "rtt 1us", "rtt 5m", "rtt 0x20", "window 4294967296", "mtu 0x500")
+    ),
+    *(_VIA + more for more in ("realms /6", "realms 6/", "realms 70000", "realms nowhere", "features all", "as 5")),
+    *(_VIA + more for more in ("ttl-propagate on", "tos 0x100", "tos lowdelay", "hoplimit 256", "hoplimit lock 9")),
+    *(_VIA + more for more in ("quickack 2", "vrf blue", "expires 5", "pref high", "ssthresh 1.5", "metric 0x10")),
+    *(_VIA + more for more in ("encap mpls foo", "encap foo", "encap ip6 dst 10.1.1.1", "encap ip src 10.1.1.1")),
+    *(_VIA + more for more in ("encap ip", "encap ip dst 10.1.1.1 ttl 300", "scope 256", "weight 5", "metric -5")),
+    *(_VIA6 + more for more in ("pref foo", "expires 0x10", "realms 5", "encap ip6 dst 2001::1 tc 256")),
+    *(_FROM + more for more in ("sport 80", "sport a-b", "uidrange 5", "ipproto foo", "ipproto 300", "realms 5/")),
+    *(_FROM + more for more in ("suppress_prefixlength 0x8", "suppress_ifgroup foo", "tunnel-id 0x5", "protocol 300")),
+    *(_FROM + more for more in ("protocol static", "protocol 77", "realms foo", "tos foo", "tos 0x100", "ip_proto 6")),
+    *(_FROM + more for more in ("l3mdev", "goto 7", "fwmark a", "tun_id 5", "pref 7")),
+    *("from 10.9.0.100 table 0 priority 9", "inet6 table 63 priority 9", "from 10.9.0.100 sport 1-2 priority 8"),
+)
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "refused"])
+def test_each_word_of_routes_and_rules_is_taken_or_refused_as_there(taken: bool, space: str, tmp_path: Path) -> None:
+    file = tmp_path / "keepalived.conf"
+    wrong = []
+    for line in TAKEN if taken else REFUSED:
+        block = "virtual_routes" if " via " in line else "virtual_rules"
+        vip = "fe80::51" if "2001:db8" in line else "10.9.0.100"
+        file.write_text(
+            f"vrrp_instance A {{\n interface eth0\n virtual_router_id 7\n priority 9\n version 3\n"
+            f" virtual_ipaddress {{\n {vip}\n }}\n {block} {{\n {line}\n }}\n}}\n"
+        )
+        theirs = oracle.config_test(space, file).code
+        reading = read_all(str(file), "node")
+        ours = config_test_code(each for each in on_this_host(reading) if not each.code.startswith("interface-"))
+        if not theirs == ours == (0 if taken else 5):
+            wrong.append(f"{line}: {theirs} there, {ours} here")
+    assert not wrong, "\n".join(wrong)
