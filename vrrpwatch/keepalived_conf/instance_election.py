@@ -27,8 +27,9 @@ class Election(InstancePart):
         draft.version = draft.version or (3 if draft.family == 6 else self._globals.vrrp_version)
         draft.family = draft.family or 4
         draft.found["strict"] = strict
-        if not draft.addresses and not block.has("no_addresses") and not self._tried_values("virtual_ipaddress"):
-            need = draft.version == 3 or strict
+        need = draft.version == 3 or strict
+        told = self._tried_values("virtual_ipaddress") and not need
+        if not draft.addresses and not block.has("no_addresses") and not told:
             message = f"{self._name} has no address; " + (
                 "keepalived gives up on all instances" if need else "it protects nothing"
             )

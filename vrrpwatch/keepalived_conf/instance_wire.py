@@ -146,6 +146,8 @@ class Wire(InstancePart):
 
     def _vmac(self, draft: Draft) -> None:
         block, found = draft.block, draft.found
+        for message in block.get("vmac").wrong if block.has("vmac") else ():
+            self._at(draft, "vmac", "invalid-value", f"use_vmac: {message}; it is ignored", "correct or remove it")
         if block.has("ipvlan"):
             line = block.get("ipvlan")
             found["vmac"] = Vmac(self._vmac_name(draft, line.name), None, False, True, line.address, line.mode)
@@ -203,6 +205,10 @@ class Wire(InstancePart):
         """The name given, or keepalived's: prefix.VRID; where an instance before has it, prefix6 (IPv6), prefix1 …"""
         taken, vrid = self._context.vmac_names, draft.block.get("vrid", 0)
         numbers = chain([""], [6] if draft.family == 6 else [], (number for number in count(1) if number != 6))
+        if given in taken:
+            message = f"use_vmac: an instance before has an interface {given}; the name is ignored"
+            self._at(draft, "vmac", "invalid-value", message, "choose another name")
+            given = ""
         name = given or next(
             each for each in (f"{self._globals.vmac_prefix}{number}.{vrid}" for number in numbers) if each not in taken
         )

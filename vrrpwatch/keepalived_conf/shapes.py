@@ -70,25 +70,33 @@ def weight(low: int, high: int, noreverse: bool = False) -> Custom:
 
 @dataclass(frozen=True, slots=True)
 class VmacLine:
-    """Parameters of use_vmac: name and MAC address in any order; `vrid_octet`: the address lacks its last octet."""
+    """Parameters of use_vmac: name and MAC address in any order; `vrid_octet`: the address lacks its last octet.
+
+    `wrong`: what was said of words that are left out; the instance has its virtual interface all the same.
+    """
 
     name: str = ""
     mac: bytes | None = None
     vrid_octet: bool = False
+    wrong: tuple[str, ...] = ()
 
 
 def _vmac(words: list[Word], text: str) -> VmacLine:
     name, mac, short = "", None, False
+    wrong = []
     for word in words[:2]:
-        if ":" in word.text:
-            if mac is not None:
-                raise BadWord(word, "a second MAC address")
-            mac, short = checked(word, values.mac_address)
-        else:
-            if name:
-                raise BadWord(word, "a second interface name")
-            name = checked(word, values.interface_name)
-    return VmacLine(name, mac, short)
+        try:
+            if ":" in word.text:
+                if mac is not None:
+                    raise BadWord(word, "a second MAC address")
+                mac, short = checked(word, values.mac_address)
+            else:
+                if name:
+                    raise BadWord(word, "a second interface name")
+                name = checked(word, values.interface_name)
+        except BadWord as bad:
+            wrong.append(str(bad))
+    return VmacLine(name, mac, short, tuple(wrong))
 
 
 USE_VMAC = Custom("[INTERFACE] [MAC-ADDRESS]", _vmac, "vrrp.51", "a-name-that-is-too-long", 2)

@@ -26,6 +26,9 @@ FOUR, SIX = "10.9.0.51/24", "fe80::51/64"
         (instance("A", SIX) + instance("B", FOUR), ["vrrp.51", "vrrp1.51"]),
         (instance("A", FOUR) + instance("B", SIX), ["vrrp.51", "vrrp6.51"]),
         (instance("A", FOUR, "use_vmac own") + instance("B", SIX), ["own", "vrrp.51"]),
+        (instance("A", FOUR, "use_vmac own other") + instance("B", SIX, "use_vmac own"), ["own", "vrrp.51"]),
+        (instance("A", FOUR, "use_vmac a-name-that-is-too-long"), ["vrrp.51"]),
+        (instance("A", FOUR, "use_vmac one\n use_vmac two"), ["one"]),
         ("global_defs {\n vmac_prefix vx\n}\n" + instance("A", FOUR) + instance("B", SIX), ["vx.51", "vx6.51"]),
     ],
 )
