@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.mail_sink import Sink
-from vrrpcore.settings import Command, Fifo, GlobalDefs, Instance, Notify, Settings
+from vrrpcore.settings import Command, Fifo, GlobalDefs, Instance, Notify, Settings, Track, Tracking, TrackScript
 from vrrpcore.speaker import chores
 from vrrpcore.speaker.chores import ChoresProcess
 
@@ -187,3 +187,20 @@ def test_who_was_deleted_is_told_as_it_was_configured(
     assert lines(told) == [f"any INSTANCE V {state} 90"]
     assert os.read(end, 4096).decode().splitlines() == expected
     os.close(end)
+
+
+@pytest.mark.parametrize("init_fail", [False, True])
+@pytest.mark.parametrize("good", [False, True])
+def test_the_first_result_of_a_script_counts_at_once(
+    good: bool, init_fail: bool, begin: Callable[[Settings], Run], tmp_path: Path
+) -> None:
+    """`rise` and `fall` are for later ones; init_fail is what holds until then (keepalived 2.2.7)."""
+    runs = tmp_path / "runs"
+    runs.touch()
+    command = Command(("/bin/sh", "-c", f"echo >> {runs}; exit {0 if good else 1}"))
+    script = TrackScript("it", command, interval_seconds=0.1, rise=30, fall=30, init_fail=init_fail)
+    made = Instance("VI_1", 51, tracking=Tracking(scripts=(Track("it", 20),)))
+    run = begin(Settings(scripts=(script,), instances=(made,)))
+    until(lambda: len(runs.read_text()) >= 3, "the third run")
+    told = [value for kind, value in run.take() if kind == "tracked"]
+    assert told == ([("script", "it", int(good))] if good or not init_fail else [])  # else it was down already

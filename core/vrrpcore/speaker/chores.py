@@ -103,10 +103,11 @@ class Chores:
     # -- what is tracked --
 
     async def _script(self, script: TrackScript) -> None:
-        """Up after `rise` successes in a row, down after `fall` failures; the first result counts at once."""
+        """Up after `rise` successes in a row, down after `fall` failures; the first result counts at once, whatever
+        `init_fail` assumed before it (measured: keepalived 2.2.7)."""
         loop = asyncio.get_running_loop()
         state: bool | None = False if script.init_fail else None
-        streak = 0
+        streak, first = 0, True
         due = loop.time()
         while True:
             code = await self._programs.run(script.command, (), script.timeout_seconds or script.interval_seconds)
@@ -115,13 +116,14 @@ class Chores:
                 continue
             good = code == 0
             streak = 0 if state is not None and good is state else streak + 1
-            if state is None or streak >= (script.rise if good else script.fall):
+            if (first and good is not state) or streak >= (script.rise if good else script.fall):
                 if state is not None:
                     self._log(
                         "info", f"VRRP_Script({script.name}) {'succeeded' if good else 'failed'} (exit code {code})"
                     )
                 state, streak = good, 0
                 self._report("tracked", ("script", script.name, int(good)))
+            first = False
             due = max(due + script.interval_seconds, loop.time())
             await asyncio.sleep(due - loop.time())
 
