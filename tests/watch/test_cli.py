@@ -205,6 +205,15 @@ def test_a_closed_standard_input_is_one_line(run: Run, monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.parametrize(("words", "code"), [("list", 1), ("--version", 1), ("check --help", 3)])
+def test_a_standard_output_that_was_closed_before_is_one_line(words: str, code: int) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = f"exec {sys.executable} -m vrrpwatch {words} >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == code
+    assert done.stderr == "vrrpwatch: error: standard output is closed: there is nowhere to answer to\n"
+
+
 def test_standard_input_is_read_and_a_closed_stdout_is_no_traceback() -> None:
     with open(capture("sb_fw_backup_drops_input"), "rb") as file:
         done = child("analyze", "-", stdin=file)

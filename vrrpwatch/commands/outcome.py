@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -11,6 +12,8 @@ from vrrpcore.errors import VrrpwatchError
 
 #: commands whose exit codes are those of monitoring plugins: errors and bad usage are UNKNOWN there
 PLUGINS: Final = ("check", "analyze")
+#: commands that answer nobody
+DAEMONS: Final = ("watch", "run")
 FAILURE: Final = 1
 USAGE: Final = 2
 UNKNOWN: Final = 3
@@ -20,6 +23,9 @@ INTERRUPTED: Final = 130  # 128 + SIGINT
 def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
     """Run the command line (`name` is its command) and leave the process with the right exit code."""
     plugin = name in PLUGINS
+    if _opened_for_nobody() and name not in DAEMONS:
+        say("standard output is closed: there is nowhere to answer to")
+        raise SystemExit(UNKNOWN if plugin else FAILURE)
     sys.unraisablehook = _once_more
     try:
         code = command()
@@ -35,6 +41,17 @@ def run_to_exit(command: Callable[[], Any], name: str) -> NoReturn:
     except Exception as error:  # noqa: BLE001 (Click's exceptions have no home that every typer shares)
         code = _click_error(error, plugin)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _opened_for_nobody() -> bool:
+    """Whether standard output was closed. Whatever was is /dev/null from now on, or a socket would take its number."""
+    closed = sys.stdout is None  # so the interpreter says it, whatever the types promise
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            if number:  # who reads from a standard input that was closed is told so
+                setattr(sys, name, os.fdopen(number, "w"))
+    return closed
 
 
 def _once_more(swallowed: Any) -> None:
