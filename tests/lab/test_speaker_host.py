@@ -353,6 +353,15 @@ def test_a_virtual_mac_answers_alone_and_the_kernel_is_left_as_it_was(a: Host, b
     assert "vrrp.51" not in a.run("ip", "link").stdout
 
 
+def test_a_name_that_another_kind_of_interface_has_is_not_insisted_on(a: Host, start: RunAll) -> None:
+    ours = start(conf("use_vmac eth1"))
+    ours.program.wait_for("eth1: an interface of that name exists and is no macvlan: vrrp.51 is used instead")
+    settled(a, lambda: f"vrrp.51 inet {VIP}/24" in str(listing(a)), "the address on the virtual interface")
+    ours.stop()
+    assert "vrrp.51" not in a.run("ip", "link").stdout
+    assert "eth1" in a.run("ip", "link").stdout
+
+
 def test_two_capabilities_are_enough_and_what_is_missing_is_said(a: Host) -> None:
     config = a.lab.write("caps.conf", conf())
     program = a.start(

@@ -22,7 +22,7 @@ from vrrpcore.links.routes import (
     route_protocol,
 )
 from vrrpcore.links.sysctls import Sysctls
-from vrrpcore.links.vmacs import create_vmac, raise_link, remove_link
+from vrrpcore.links.vmacs import NameTaken, create_vmac, raise_link, remove_link
 
 __all__ = [
     "SILENCE",
@@ -31,6 +31,7 @@ __all__ = [
     "Interfaces",
     "Linkbeat",
     "Losses",
+    "NameTaken",
     "Requests",
     "Sysctls",
     "create_vmac",

@@ -9,6 +9,11 @@ from vrrpcore.addresses import mac_text
 from vrrpcore.errors import SourceError
 from vrrpcore.settings import Vmac
 
+
+class NameTaken(SourceError):
+    """An interface that is none of ours has the name."""
+
+
 _IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 
 
@@ -16,14 +21,14 @@ def create_vmac(vmac: Vmac, mac: bytes, parent: int, parent_name: str) -> int:
     """Create a virtual interface below `parent` (an index), down, without addresses of its own; its index.
 
     One of that name and parent is taken over when kind and MAC fit (a predecessor left it), else replaced.
-    SourceError where the kernel refuses.
+    SourceError where the kernel refuses, NameTaken where another kind of interface has the name.
     """
     kind = "ipvlan" if vmac.ipvlan else "macvlan"
     with IPRoute() as netlink:
         for index in netlink.link_lookup(ifname=vmac.name):
             link = netlink.get_links(index)[0]
             if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") not in ("macvlan", "ipvlan"):
-                raise SourceError(f"{vmac.name}: an interface of that name exists and is no {kind}; name another one")
+                raise NameTaken(f"{vmac.name}: an interface of that name exists and is no {kind}")
             netlink.link("del", index=index)
         options = {"ifname": vmac.name, "kind": kind, "link": parent}
         if vmac.ipvlan:

@@ -38,7 +38,7 @@ class Hosting:
         self.requests = Requests()
         self._sysctls = Sysctls()
         self.memberships = Memberships(log)
-        self.own_links = OwnLinks(self.interfaces, self._sysctls, self.memberships)
+        self.own_links = OwnLinks(self.interfaces, self._sysctls, self.memberships, log)
         self.statics = Statics(self.interfaces, self.requests, log)
         self._filtered: frozenset[bytes] | None = None  # None: whatever a predecessor may have left
 

@@ -3,10 +3,12 @@ or family whose addresses shall have the virtual MAC, too (use_vmac of an addres
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain, count
 
 from vrrpcore.addresses import virtual_mac
-from vrrpcore.links import Interface, Interfaces, Sysctls, create_vmac, raise_link, remove_link
+from vrrpcore.links import Interface, Interfaces, NameTaken, Sysctls, create_vmac, raise_link, remove_link
 from vrrpcore.settings import Instance, Settings, VirtualAddress, Vmac
 from vrrpcore.speaker.membership import Memberships
 
@@ -35,33 +37,42 @@ def sides_of(instance: Instance) -> tuple[Side, ...]:
 class OwnLinks:
     """All virtual interfaces that we made."""
 
-    def __init__(self, interfaces: Interfaces, sysctls: Sysctls, memberships: Memberships) -> None:
-        self._interfaces, self._sysctls, self._memberships = interfaces, sysctls, memberships
+    def __init__(
+        self, interfaces: Interfaces, sysctls: Sysctls, memberships: Memberships, log: Callable[[str, str], None]
+    ) -> None:
+        self._interfaces, self._sysctls, self._memberships, self._log = interfaces, sysctls, memberships, log
         self._made: dict[str, dict[str, int]] = {}  # instance -> interface name -> index
         self._reserved: set[str] = set()
-        self._prefix = "vrrp"
+        self._prefix = self._own_prefix = "vrrp"
 
     def configure(self, settings: Settings) -> None:
         """Which names are taken, and how ours begin."""
         self._reserved = {each.vmac.name for each in settings.instances if each.vmac is not None}
         self._prefix = settings.global_defs.vmac_addr_prefix
+        self._own_prefix = settings.global_defs.vmac_prefix
 
     def own(self, instance: Instance, base: Interface) -> int:
-        """Make the router's own interface; its index."""
-        assert instance.vmac is not None
-        return self._make(instance, instance.vmac, instance.mac, instance.family, base)
+        """Make the router's own interface; its index. A name that another kind of interface has is not insisted on."""
+        vmac = instance.vmac
+        assert vmac is not None
+        try:
+            return self._make(instance, vmac, instance.mac, instance.family, base)
+        except NameTaken as error:
+            name = self._name(self._own_prefix, instance.vrid, instance.family)
+            self._log("error", f"({instance.name}) {error}: {name} is used instead")
+            return self._make(instance, replace(vmac, name=name), instance.mac, instance.family, base)
 
     def side(self, instance: Instance, side: Side, base: Interface) -> int:
         """Make one for other addresses of the instance; its index."""
         family = side[1]
-        vmac = Vmac(self._name(instance.vrid, family), virtual_mac(family, instance.vrid))
+        vmac = Vmac(self._name(self._prefix, instance.vrid, family), virtual_mac(family, instance.vrid))
         return self._make(instance, vmac, virtual_mac(family, instance.vrid), family, base)
 
-    def _name(self, vrid: int, family: int) -> str:
+    def _name(self, prefix: str, vrid: int, family: int) -> str:
         """keepalived's: prefix.VRID, where that is taken prefix6.VRID (IPv6), prefix1.VRID …"""
         taken = self._reserved | {name for made in self._made.values() for name in made}
         numbers = chain([""], [6] if family == 6 else [], (number for number in count(1) if number != 6))
-        return next(each for each in (f"{self._prefix}{number}.{vrid}" for number in numbers) if each not in taken)
+        return next(each for each in (f"{prefix}{number}.{vrid}" for number in numbers) if each not in taken)
 
     def _make(self, instance: Instance, vmac: Vmac, mac: bytes, family: int, base: Interface) -> int:
         index = create_vmac(vmac, mac, base.index, base.name)
