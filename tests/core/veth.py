@@ -10,6 +10,14 @@ from pathlib import Path
 from pyroute2 import IPRoute, netns
 
 
+def lay(route: IPRoute) -> dict[str, int]:
+    """Make the pair, down and without IPv6 (else the kernel reports its groups on it); its interface indexes."""
+    route.link("add", ifname="in", kind="veth", peer="out")
+    for end in ("in", "out"):
+        Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1", encoding="ascii")
+    return {end: route.link_lookup(ifname=end)[0] for end in ("in", "out")}
+
+
 @contextmanager
 def cable(name: str) -> Iterator[dict[str, int]]:
     """Put this thread into a new namespace with a veth pair `in`, `out`; gives their interface indexes.
@@ -21,10 +29,8 @@ def cable(name: str) -> Iterator[dict[str, int]]:
     netns.pushns(name)
     try:
         with IPRoute() as route:
-            route.link("add", ifname="in", kind="veth", peer="out")
-            indexes = {end: route.link_lookup(ifname=end)[0] for end in ("in", "out")}
-            for end, index in indexes.items():
-                Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1", encoding="ascii")
+            indexes = lay(route)
+            for index in indexes.values():
                 route.link("set", index=index, state="up")
             route.poll(route.link, "dump", timeout=10, index=indexes["out"], operstate="UP")
         yield indexes

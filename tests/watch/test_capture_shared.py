@@ -10,7 +10,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from tests.core.frame_samples import A4, FOREIGN, MAC, OURS, V2
-from tests.core.veth import cable
+from tests.core.veth import cable, lay
 from vrrpcore import wires
 from vrrpcore.addresses import VRRP_GROUP4
 from vrrpcore.cbpf import share_of, vrrp_filter
@@ -144,7 +144,7 @@ def test_shares_outlast_a_link_that_flaps_one_that_is_made_again_and_a_member_th
             assert [len(records) for records in gather(captures, 40)] == sizes
             route.link("del", index=indexes["out"])
             until(lambda: not any(capture.up["out"] for capture in captures))
-            route.link("add", ifname="in", kind="veth", peer="out")
+            lay(route)
             set_up(route, True)
             send(frames)
             assert [len(records) for records in gather(captures, 40)] == sizes
