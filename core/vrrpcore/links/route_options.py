@@ -14,7 +14,8 @@ from vrrpcore.errors import ConfigError
 from vrrpcore.settings import Encap, Route, Rule
 
 _DIRECTORIES: Final = ("/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2")
-_RTA_METRICS, _RTA_FLOW, _RTA_PREF, _RTA_ENCAP_TYPE, _RTA_ENCAP, _RTA_EXPIRES, _RTA_TTL = 8, 11, 20, 21, 22, 23, 26
+_RTA_METRICS, _RTA_PREF, _RTA_ENCAP_TYPE, _RTA_ENCAP, _RTA_EXPIRES, _RTA_TTL = 8, 20, 21, 22, 23, 26
+_FLOW: Final = 11  # RTA_FLOW and FRA_FLOW
 _NESTED: Final = 0x8000
 _LOCK, _CONGCTL = 1, 16
 #: RTAX_*: metrics by their words.
@@ -44,7 +45,7 @@ _RULE: Final = {
     "ip_protocol": (22, "=B"),
 }
 _RULE_RANGES: Final = {"users": (20, "=II"), "source_ports": (23, "=HH"), "destination_ports": (24, "=HH")}
-_FRA_FLOW, _FRA_SUPPRESS_GROUP, _FRA_L3MDEV = 11, 13, 19
+_FRA_SUPPRESS_GROUP, _FRA_L3MDEV = 13, 19
 
 
 def named(word: str, file: str, what: str, most: int = 0xFFFFFFFF) -> int:
@@ -73,11 +74,12 @@ def _number(word: str) -> int | None:
         return None
 
 
-def realms(words: str) -> int:
-    """TO or FROM/TO as the kernel keeps it; ConfigError for an unknown name."""
-    first, slash, second = words.partition("/")
-    numbers = [named(each, "rt_realms", "realm", 0xFFFF) for each in ((first, second) if slash else (first,))]
-    return numbers[0] << 16 | numbers[1] if slash else numbers[0]
+def flow(realms: str) -> bytes:
+    """The attribute for TO or FROM/TO, of a route, a next hop or a rule; nothing for "". ConfigError: unknown name."""
+    if not realms:
+        return b""
+    *sources, target = (named(each, "rt_realms", "realm", 0xFFFF) for each in realms.split("/", 1))
+    return attribute(_FLOW, struct.pack("=I", sum(sources) << 16 | target))
 
 
 def service(word: str) -> int:
@@ -103,8 +105,7 @@ def route_attributes(route: Route, *, add: bool) -> bytes:
     if not add:
         return found
     found += _metrics(route)
-    if route.realms:
-        found += attribute(_RTA_FLOW, struct.pack("=I", realms(route.realms)))
+    found += flow(route.realms)
     if route.pref is not None:
         found += attribute(_RTA_PREF, bytes((route.pref,)))
     if route.expires_seconds is not None:
@@ -158,8 +159,7 @@ def rule_attributes(rule: Rule) -> bytes:
         pair = getattr(rule, name)
         if pair is not None:
             found += attribute(number, struct.pack(code, *pair))
-    if rule.realms:
-        found += attribute(_FRA_FLOW, struct.pack("=I", realms(rule.realms)))
+    found += flow(rule.realms)
     if rule.suppress_group:
         found += attribute(_FRA_SUPPRESS_GROUP, struct.pack("=I", named(rule.suppress_group, "group", "group")))
     if rule.l3mdev:

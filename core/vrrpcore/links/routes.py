@@ -15,13 +15,13 @@ from vrrpcore.addresses import text
 from vrrpcore.errors import ConfigError
 from vrrpcore.settings import Nexthop, Route, Rule, Settings
 
-from .route_options import attribute, encapsulation, extended, named, realms, route_attributes, rule_attributes, service
+from .route_options import attribute, encapsulation, extended, flow, named, route_attributes, rule_attributes, service
 
 _KEEPALIVED_PROTOCOL: Final = 18  # RTPROT_KEEPALIVED
 _TABLES: Final = {"": 254, "main": 254, "local": 255, "default": 253, "unspec": 0}
 _ADD, _DELETE = 0x5 | 0x400 | 0x100, 0x5  # request, ack, create, replace
 _ONLINK: Final = 4
-_RTA_GATEWAY, _RTA_MULTIPATH, _RTA_FLOW = 5, 9, 11
+_RTA_GATEWAY, _RTA_MULTIPATH = 5, 9
 _FIRST_RULE: Final = 16384
 _Row = TypeVar("_Row", Route, Rule)
 
@@ -92,8 +92,7 @@ def _multipath(hop: Nexthop, indexes: dict[str, int]) -> bytes:
     if hop.dev and hop.dev not in indexes:
         raise ConfigError(f"route: there is no interface {hop.dev}")
     inner = attribute(_RTA_GATEWAY, hop.via) if hop.via is not None else b""
-    if hop.realms:
-        inner += attribute(_RTA_FLOW, struct.pack("=I", realms(hop.realms)))
+    inner += flow(hop.realms)
     if hop.encap is not None:
         inner += encapsulation(hop.encap)
     flags = _ONLINK if hop.onlink else 0
