@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 #: Contents known at most; past it all are forgotten and learned again.
 MOST: Final = 32_768
-#: So often in vain within a few adverts each, and contents are not looked for any more where they were last time, until
-#: they would have been there more often than not.
+#: Two for each advert that was not where it was last time, less one for each that was: from this many on the shape is
+#: taken from the record itself, which costs a little more than a good guess and a lot less than a bad one.
 _LOST: Final = 8
-_GONE: Final = 16
 _NONE: Final[list[Unpack]] = [no_shape] * 256
 _JUMP: Final = 3599  # seconds between two records, beyond which the clock must be looked at
 
@@ -58,7 +57,7 @@ class Express:
         #: by the first octet of the ethertype and the low octet of the length: the one that was learned last
         self._likely: list[list[Unpack]] = [_NONE] * 256
         self._previous: Known | None = None
-        self._lost = 0  # how often what came next was not what came next last time
+        self._lost = 0  # how bad the guess is (_LOST)
 
     # ---- the long way ----------------------------------------------------------------------------------------
 
@@ -136,7 +135,7 @@ class Express:
 
         SLACK octets of whatever content must follow `end`.
         """
-        counting, docket, previous, lost, missed = self.counting, self.judge.docket, self._previous, self._lost, 0
+        counting, docket, previous, lost = self.counting, self.judge.docket, self._previous, self._lost
         get, likely, layout = self._known.get, self._likely, self.layout
         kind, low, units = layout.lead + 12, layout.low, layout.units
         if previous is None:
@@ -145,24 +144,19 @@ class Express:
         try:
             while pos < end:
                 known = previous.after
-                if lost < _LOST:
-                    seconds, fraction, before, head, ident, middle, key = known.unpack(buf, pos)
-                    same = key == known.key and head == known.head and before == known.before and middle == known.middle
-                else:
-                    shape = likely[buf[pos + kind]][buf[pos + low]]
-                    seconds, fraction, before, head, ident, middle, key = shape(buf, pos)
-                    same = False
-                if not same:
+                unpack = known.unpack if lost < _LOST else likely[buf[pos + kind]][buf[pos + low]]
+                seconds, fraction, before, head, ident, middle, key = unpack(buf, pos)
+                if key != known.key or head != known.head or before != known.before or middle != known.middle:
                     found = get((before, head, middle, key))
                     if found is None:
                         found, seconds, fraction, ident = self._find(buf, pos)
                         if found is None:
                             break
-                    if found is known:
-                        lost -= 1
-                    else:
-                        known = previous.after = found
-                        lost, missed = (_GONE if lost >= _LOST else lost + 1 if counted - missed < 4 else 0), counted
+                    known = previous.after = found
+                    if lost < _LOST + _LOST:
+                        lost += 2
+                elif lost:
+                    lost -= 1
                 time = seconds + fraction / units
                 if ident == known.following and known.least < time - known.last < known.lapse and now <= time < due:
                     rival = known.rival
