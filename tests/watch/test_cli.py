@@ -318,6 +318,29 @@ run_to_exit(command, "top")
 """
 
 
+HALF_MADE = """
+from vrrpwatch.commands.outcome import run_to_exit
+
+class Loop:
+    def __del__(self):
+        self.never_set
+
+def command():
+    Loop()
+    raise KeyboardInterrupt
+
+run_to_exit(command, "demo")
+"""
+
+
+def test_what_ctrl_c_left_half_made_does_not_end_in_a_traceback() -> None:
+    """Seen: pyroute2's event loop, interrupted in its __init__, fails in its __del__."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", HALF_MADE]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=25, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_ctrl_c_that_meets_a_finalizer_is_not_lost() -> None:
     path = os.pathsep.join(str(ROOT / part) for part in (".", "core", "exporters"))
     words = [sys.executable, "-c", INTERRUPTED_IN_A_FINALIZER]

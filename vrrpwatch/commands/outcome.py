@@ -55,9 +55,13 @@ def _opened_for_nobody() -> bool:
 
 
 def _once_more(swallowed: Any) -> None:
-    """Python drops what is raised in a finalizer (a library's event loop, say). A Ctrl-C that met one comes again."""
+    """Python drops what is raised in a finalizer (a library's event loop, say). A Ctrl-C that met one comes again.
+
+    Anything else is for -vv: an event loop that a Ctrl-C caught half made cannot be closed, which is no news.
+    """
     if swallowed.exc_type is not KeyboardInterrupt:
-        sys.__unraisablehook__(swallowed)
+        found = (swallowed.exc_type, swallowed.exc_value, swallowed.exc_traceback)
+        logging.getLogger("vrrpwatch").debug("in a finalizer (%r)", swallowed.object, exc_info=found)
         return
     import signal
 
