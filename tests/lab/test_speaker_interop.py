@@ -12,6 +12,8 @@ import pytest
 from tests.lab.speaker_lab import VARIANTS, Capture, Side, Start, Variant, complaints, config, make_lab, pause, together
 from vrrpwatch.lab import Keepalived, Recorder, Watcher
 
+#: Seconds by which a bridge on a busy machine may hand a frame to the observer later than to the router (11 ms seen).
+EARLY = 0.03
 pytestmark = [pytest.mark.root, pytest.mark.live, pytest.mark.needs("keepalived", "tshark")]
 NAMES = [each.name for each in VARIANTS]
 PREEMPTING = [each.name for each in VARIANTS if each.name != "STAY"]
@@ -119,7 +121,7 @@ def test_a_graceful_stop_hands_over_in_the_skew(story: Story, variant: Variant) 
     assert len(resigned) == 1
     first = next(when for when, source, _ in adverts if source == variant.source("b"))
     skew = (156 / 256) * (1.0 if variant.interval == 1 else 0.5)
-    assert skew - 0.01 < first - resigned[0] < skew + 0.3
+    assert skew - EARLY < first - resigned[0] < skew + 0.3
     assert story.held["stopped"] == (set(), set(VIPS.values()))
 
 
@@ -151,7 +153,7 @@ def test_a_killed_master_is_replaced_after_the_down_interval(story: Story, varia
     last = max(when for when, source, _ in adverts if source == variant.source("a"))
     first = min(when for when, source, _ in adverts if source == variant.source("b"))
     down = 3 * variant.interval + (156 / 256) * (1.0 if variant.interval == 1 else 0.5)
-    assert down - 0.01 < first - last < down + 0.3
+    assert down - EARLY < first - last < down + 0.3
     assert all(priority for _, _, priority in adverts)
 
 
